@@ -13,7 +13,7 @@
 //! | would block ([`would_block`]) | `WouldBlock` |
 //! | [`Error::Deadlock`] | `Deadlock` |
 //! | [`Error::Corrupt`], [`Error::Refused`] | `InvalidData` |
-//! | [`Error::Invalid`] | `InvalidInput` |
+//! | [`Error::Capacity`], [`Error::Invalid`] | `InvalidInput` |
 //! | [`Error::Forked`], [`Error::Unsupported`] | `Unsupported` |
 //! | [`Error::Os`] | the kind of the operating system's error |
 
@@ -45,6 +45,13 @@ pub enum Error {
     Corrupt(&'static str),
     /// The two sides do not agree on how to talk: wrong version, wrong seals, wrong size, a broken greeting.
     Refused(Arc<str>),
+    /// A ring cannot have the capacity that was asked for.
+    Capacity {
+        /// Bytes asked for.
+        asked: usize,
+        /// A capacity that works.
+        nearest: usize,
+    },
     /// An argument that can never work; the text says what would.
     Invalid(Arc<str>),
     /// This is a copy of an end that `fork` made; only the process that created the end may use it.
@@ -203,7 +210,7 @@ impl Error {
             Self::Timeout => K::TimedOut,
             Self::Deadlock(_) => K::Deadlock,
             Self::Corrupt(_) | Self::Refused(_) => K::InvalidData,
-            Self::Invalid(_) => K::InvalidInput,
+            Self::Capacity { .. } | Self::Invalid(_) => K::InvalidInput,
             Self::Forked | Self::Unsupported(_) => K::Unsupported,
             Self::Os { code, .. } => io::Error::from_raw_os_error(*code).kind(),
         }
@@ -229,6 +236,10 @@ impl fmt::Display for Error {
             Self::Deadlock(text) | Self::Refused(text) | Self::Invalid(text) | Self::Unsupported(text) => {
                 f.write_str(text)
             }
+            Self::Capacity { asked, nearest } => write!(
+                f,
+                "capacity {asked} is not a power of two from 4096 to 1073741824; the nearest that works is {nearest}"
+            ),
             Self::Corrupt(what) => write!(f, "the peer corrupted the shared memory: {what}"),
             Self::Forked => f.write_str(
                 "this end belongs to the process before fork; create or connect a new one in the child",

@@ -3,7 +3,13 @@
 
 pub mod ends;
 pub mod error;
+#[cfg(target_os = "linux")]
+pub mod ring;
 mod sync;
+#[cfg(target_os = "linux")]
+mod sys;
 
 pub use ends::{Control, Gate, ReadEnd, WriteEnd};
 pub use error::{Error, RemoteError};
+#[cfg(target_os = "linux")]
+pub use ring::{Options, Reader, Wait, Writer, ring};

@@ -1,0 +1,128 @@
+//! The producer's half of the lock-free protocol.
+
+use std::sync::Arc;
+
+use super::{Areas, Corrupt, PeerState, areas::Role, layout::state};
+use crate::sync::Ordering;
+
+/// Fills spans and publishes them. Knows nothing of waiting and of closing.
+#[derive(Debug)]
+pub(crate) struct Producer {
+    areas: Arc<Areas>,
+    /// The write position. The shared word only ever receives it, so that nobody can change it under us.
+    pos: u64,
+    /// A copy of the consumer's read position, in `pos - capacity ..= pos`; it may be stale, which only hides room.
+    cached_read_pos: u64,
+}
+
+impl Producer {
+    /// Goes on at `pos`, where `read_pos` bytes were consumed; both are 0 for a new ring.
+    pub(crate) fn new(areas: Arc<Areas>, pos: u64, read_pos: u64) -> Self {
+        debug_assert!(pos.wrapping_sub(read_pos) <= areas.data().capacity());
+        Self {
+            areas,
+            pos,
+            cached_read_pos: read_pos,
+        }
+    }
+
+    /// The areas this producer writes to.
+    #[inline(always)]
+    pub(crate) fn areas(&self) -> &Arc<Areas> {
+        &self.areas
+    }
+
+    /// The position of the next byte.
+    #[inline(always)]
+    pub(crate) fn pos(&self) -> u64 {
+        self.pos
+    }
+
+    #[inline(always)]
+    pub(crate) fn capacity(&self) -> u64 {
+        self.areas.data().capacity()
+    }
+
+    /// Published bytes that were not yet released when last looked.
+    #[inline(always)]
+    pub(crate) fn cached_fill(&self) -> u64 {
+        self.pos.wrapping_sub(self.cached_read_pos)
+    }
+
+    /// Free bytes as of the last look; there may be more by now, never fewer.
+    #[inline(always)]
+    pub(crate) fn cached_room(&self) -> u64 {
+        self.capacity() - self.cached_fill()
+    }
+
+    /// Looks at the consumer's position, and gives the free bytes.
+    #[inline]
+    pub(crate) fn refresh(&mut self) -> Result<u64, Corrupt> {
+        // ORDER(E2): synchronizes with the Release in `Consumer::release`; the span before it may be overwritten.
+        let read_pos = self.areas.side(Role::Consumer).pos.load(Ordering::Acquire);
+        let fill = self.pos.wrapping_sub(read_pos);
+        // A fill beyond what we published is a position ahead of ours; one above the last is a step backwards.
+        if fill > self.cached_fill() {
+            return Err(Corrupt(
+                "the read position moved backwards, or past the write position",
+            ));
+        }
+        self.cached_read_pos = read_pos;
+        Ok(self.capacity() - fill)
+    }
+
+    /// What the consumer said last.
+    pub(crate) fn peer_state(&self) -> Result<PeerState, Corrupt> {
+        PeerState::load(self.areas.side(Role::Consumer))
+    }
+
+    /// Whether the consumer has not said that it is done.
+    #[inline(always)]
+    pub(crate) fn peer_is_open(&self) -> bool {
+        self.areas
+            .side(Role::Consumer)
+            .closing
+            .state
+            .load(Ordering::Relaxed)
+            == state::OPEN
+    }
+
+    /// Whether [`refresh`](Self::refresh) would find `need` free bytes, or the consumer has said a last word. Changes
+    /// nothing, and proves nothing: what it saw is looked at again with the proper ordering.
+    #[inline(always)]
+    pub(crate) fn worth_a_look(&self, need: u64) -> bool {
+        let read_pos = self.areas.side(Role::Consumer).pos.load(Ordering::Relaxed);
+        let fill = self.pos.wrapping_sub(read_pos);
+        fill > self.capacity() || self.capacity() - fill >= need || !self.peer_is_open()
+    }
+
+    /// Copies as much of `bytes` as the room known of takes to `ahead` bytes behind the write position, and gives its
+    /// length. Nothing of it is visible to the consumer before [`publish`](Self::publish).
+    #[inline(always)]
+    pub(crate) fn put(&mut self, ahead: u64, bytes: &[u8]) -> usize {
+        let room = self.cached_room().saturating_sub(ahead);
+        let n = room.min(bytes.len() as u64) as usize;
+        // SAFETY: this is the producer, and the `n` bytes at `pos + ahead` lie within the room.
+        unsafe {
+            self.areas
+                .data()
+                .put(self.pos.wrapping_add(ahead), &bytes[..n])
+        };
+        n
+    }
+
+    /// Makes the next `n` bytes readable. Whoever calls must then look whether the consumer sleeps.
+    #[inline(always)]
+    pub(crate) fn publish(&mut self, n: u64) {
+        debug_assert!(n <= self.cached_room());
+        self.pos = self.pos.wrapping_add(n);
+        // ORDER(E1): synchronizes with the Acquire in `Consumer::refresh`; the bytes copied above are visible to it.
+        self.areas.side(Role::Producer).pos.store(self.pos, PUBLISH);
+    }
+}
+
+const PUBLISH: Ordering = if cfg!(mutant = "write_pos_relaxed") {
+    Ordering::Relaxed
+} else {
+    Ordering::Release
+};

@@ -1,0 +1,29 @@
+//! The default doorbell: a futex word in shared memory.
+
+use super::{Doorbell, Woke};
+use crate::{
+    sync::{AtomicU32, Ordering},
+    sys::{clock::Moment, futex},
+};
+
+/// Rings and sleeps on the word itself.
+#[derive(Debug)]
+pub(crate) struct FutexBell<'a>(pub(crate) &'a AtomicU32);
+
+impl Doorbell for FutexBell<'_> {
+    #[inline]
+    fn listen(&self) -> u32 {
+        // ORDER(E3): the store to `parked` that follows must not move up before this load.
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn sleep(&self, listened: u32, deadline: Option<Moment>) -> Woke {
+        futex::wait(self.0, listened, deadline)
+    }
+
+    fn ring(&self) {
+        // ORDER(E3): whatever was published before the ring is visible to a sleeper that listened to it.
+        self.0.fetch_add(1, Ordering::Release);
+        futex::wake(self.0);
+    }
+}

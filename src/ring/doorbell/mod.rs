@@ -1,0 +1,18 @@
+//! How a sleeper is woken: one file per mechanism, the same three functions.
+
+pub(crate) mod futex;
+
+use crate::sys::clock::Moment;
+pub(crate) use crate::sys::futex::Woke;
+
+/// A word that counts rings, and a way to sleep until it moves.
+pub(crate) trait Doorbell {
+    /// The count now; what rings later makes [`sleep`](Self::sleep) with this value return at once.
+    fn listen(&self) -> u32;
+
+    /// Sleeps until somebody rings after `listened`, or until the deadline. May return for no reason.
+    fn sleep(&self, listened: u32, deadline: Option<Moment>) -> Woke;
+
+    /// Wakes the sleeper, or the next call of `sleep` that listened before.
+    fn ring(&self);
+}

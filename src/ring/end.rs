@@ -1,0 +1,216 @@
+//! What a reader and a writer of a ring have in common: the part that other threads may touch.
+//!
+//! The lock-free halves belong to one thread each. This is the rest of an end: whether it was closed, its deadline,
+//! whether its peer is alive; shared with its [`Control`](crate::Control)s and with the watcher of dead peers.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{
+    core::{Areas, areas::Role, closing, layout::Side},
+    doorbell::{Doorbell, futex::FutexBell},
+    wait::ring_for_closing,
+};
+use crate::{
+    ends::Controlled,
+    error::{Cause, Error},
+    sync::{AtomicU32, AtomicU64, Ordering, full_fence},
+    sys::{clock::Moment, fork::Origin},
+};
+
+/// Bits of [`End::attention`]: why a call may not simply go ahead.
+pub(crate) mod attention {
+    /// This side closed the end.
+    pub(crate) const CLOSED: u32 = 1;
+    /// There is a deadline, which may have passed.
+    pub(crate) const DEADLINE: u32 = 2;
+    /// Calls must not wait.
+    pub(crate) const NONBLOCKING: u32 = 4;
+    /// The process on the other side is gone.
+    pub(crate) const PEER_DIED: u32 = 8;
+    /// What a blocked call must return for.
+    pub(crate) const ENDS_WAIT: u32 = CLOSED | NONBLOCKING | PEER_DIED;
+}
+
+/// The shared part of an end.
+#[derive(Debug)]
+pub(crate) struct End {
+    areas: Arc<Areas>,
+    role: Role,
+    origin: Origin,
+    /// Bits of [`attention`]; 0 in the common case, so that the fast path asks one question.
+    attention: AtomicU32,
+    /// Nanoseconds on the monotonic clock; 0 is none.
+    deadline: AtomicU64,
+    /// Nanoseconds that one call may take; 0 is no limit.
+    timeout: AtomicU64,
+    /// Whether the last words are written. The lock orders those who close at the same time.
+    closed: Mutex<bool>,
+}
+
+impl End {
+    pub(crate) fn new(areas: Arc<Areas>, role: Role) -> Self {
+        Self {
+            areas,
+            role,
+            origin: Origin::here(),
+            attention: AtomicU32::new(0),
+            deadline: AtomicU64::new(0),
+            timeout: AtomicU64::new(0),
+            closed: Mutex::new(false),
+        }
+    }
+
+    /// Whether a call may go ahead without a closer look.
+    #[inline(always)]
+    pub(crate) fn calm(&self) -> bool {
+        self.attention.load(Ordering::Relaxed) == 0 && self.origin.is_here()
+    }
+
+    /// The bits of [`attention`].
+    #[inline(always)]
+    pub(crate) fn attention(&self) -> u32 {
+        self.attention.load(Ordering::Relaxed)
+    }
+
+    /// The area this end writes.
+    #[inline(always)]
+    pub(crate) fn own(&self) -> &Side {
+        self.areas.side(self.role)
+    }
+
+    /// The area the other end writes.
+    #[inline(always)]
+    pub(crate) fn peer(&self) -> &Side {
+        self.areas.side(self.role.peer())
+    }
+
+    /// Fails if this side may not use the end at all.
+    pub(crate) fn usable(&self) -> Result<(), Error> {
+        if !self.origin.is_here() {
+            return Err(Error::Forked);
+        }
+        if self.attention() & attention::CLOSED != 0 {
+            return Err(Error::Closed);
+        }
+        Ok(())
+    }
+
+    /// Whether the process that made this end is the one that runs.
+    pub(crate) fn is_here(&self) -> bool {
+        self.origin.is_here()
+    }
+
+    /// The moment a call that began at `start` must end, by the deadline or the timeout, whichever comes first.
+    pub(crate) fn limit(&self, start: Moment) -> Option<Moment> {
+        let deadline = Moment::from_nanos(self.deadline.load(Ordering::Relaxed));
+        let limit = self.timeout().map(|timeout| start.after(timeout));
+        match (deadline, limit) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Whether the deadline has passed by now. Reads the clock only if there is one.
+    pub(crate) fn deadline_passed(&self) -> bool {
+        self.attention() & attention::DEADLINE != 0
+            && Moment::from_nanos(self.deadline.load(Ordering::Relaxed))
+                .is_some_and(|deadline| deadline <= Moment::now())
+    }
+
+    /// The word this end sleeps on.
+    pub(crate) fn own_bell(&self) -> FutexBell<'_> {
+        self.bell(self.role)
+    }
+
+    fn bell(&self, role: Role) -> FutexBell<'_> {
+        let bells = self.areas.bells();
+        FutexBell(match role {
+            Role::Producer => &bells.producer,
+            Role::Consumer => &bells.consumer,
+        })
+    }
+
+    /// Wakes the peer. `parked` is its own word about how it sleeps.
+    #[cold]
+    pub(crate) fn ring_peer(&self, _parked: u64) {
+        self.bell(self.role.peer()).ring();
+    }
+
+    /// Makes a call that is blocked on this end look again.
+    fn interrupt(&self) {
+        self.own_bell().ring();
+    }
+
+    /// Notes that the peer's process is gone. Not for a peer that closed: its last words win.
+    pub(crate) fn peer_died(&self) {
+        self.attention
+            .fetch_or(attention::PEER_DIED, Ordering::Release);
+        self.interrupt();
+    }
+
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
+        self.set_attention(attention::NONBLOCKING, nonblocking);
+    }
+
+    fn set_attention(&self, bit: u32, on: bool) {
+        if on {
+            self.attention.fetch_or(bit, Ordering::Release);
+        } else {
+            self.attention.fetch_and(!bit, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout == Some(Duration::ZERO) {
+            return Err(Error::invalid(
+                "a timeout of zero would never let a call succeed; use None, or set_nonblocking",
+            )
+            .into());
+        }
+        let nanos = timeout.map_or(0, |t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
+        self.timeout.store(nanos, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        let nanos = self.timeout.load(Ordering::Relaxed);
+        (nanos != 0).then_some(Duration::from_nanos(nanos))
+    }
+}
+
+impl Controlled for End {
+    fn close(&self, cause: Option<Cause>) {
+        if !self.origin.is_here() {
+            return;
+        }
+        {
+            let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+            if *closed {
+                return;
+            }
+            *closed = true;
+            self.attention
+                .fetch_or(attention::CLOSED, Ordering::Release);
+            // A write that runs meanwhile publishes, passes a fence, and looks at `attention` before it says that its
+            // bytes are in. Either it sees the bit, or its position is visible to whoever sees the state below.
+            full_fence();
+            closing::publish(self.own(), cause.as_ref());
+        }
+        ring_for_closing(self.peer(), |parked| self.ring_peer(parked));
+        self.interrupt();
+    }
+
+    fn set_deadline(&self, deadline: Option<Instant>) {
+        if !self.origin.is_here() {
+            return;
+        }
+        let nanos = deadline.map_or(0, |instant| Moment::of(instant).as_nanos());
+        self.deadline.store(nanos, Ordering::Relaxed);
+        self.set_attention(attention::DEADLINE, nanos != 0);
+        self.interrupt();
+    }
+}

@@ -1,0 +1,112 @@
+//! Mappings of shared memory, unmapped on drop.
+
+use std::{num::NonZeroUsize, os::fd::BorrowedFd, ptr::NonNull};
+
+use nix::{
+    errno::Errno,
+    sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap},
+};
+
+use crate::{
+    error::Error,
+    sys::{fork::Origin, os_error},
+};
+
+/// What the mapping's owner may do with it; the memory-management unit enforces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// A file mapped from its start, its tail mapped a second time right behind.
+///
+/// With the tail twice in a row, every span of a ring that lies in it is contiguous in memory.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    base: NonNull<u8>,
+    length: usize,
+    origin: Origin,
+}
+
+// SAFETY: it is a range of addresses; what is done with them is up to those who use them.
+unsafe impl Send for Mapping {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `size` bytes of `fd`, and its last `tail` bytes again behind them. Both are multiples of the page size,
+    /// and `tail` may be 0.
+    pub(crate) fn new(
+        fd: BorrowedFd<'_>,
+        size: usize,
+        tail: usize,
+        access: Access,
+    ) -> Result<Self, Error> {
+        let length = size.checked_add(tail).and_then(NonZeroUsize::new);
+        let failed = |e| os_error(format!("mapping {size} bytes of shared memory"), e);
+        let length = length.ok_or_else(|| failed(Errno::EINVAL))?;
+        // Reserving the whole range first makes it certain that both parts fit side by side.
+        let private = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
+        // SAFETY: a fresh mapping at an address of the kernel's choice.
+        let reserved = unsafe { mmap_anonymous(None, length, ProtFlags::PROT_NONE, private) };
+        let base = reserved.map_err(failed)?.cast::<u8>();
+        // From here on, drop unmaps whatever stands in the range.
+        let mapping = Self {
+            base,
+            length: length.get(),
+            origin: Origin::here(),
+        };
+        mapping.place(fd, 0, size, 0, access).map_err(failed)?;
+        if tail != 0 {
+            mapping
+                .place(fd, size, tail, size - tail, access)
+                .map_err(failed)?;
+        }
+        // A forked child has no business here: it must not even be able to.
+        // SAFETY: the range is this mapping's.
+        unsafe { madvise(base.cast(), length.get(), MmapAdvise::MADV_DONTFORK) }.map_err(failed)?;
+        Ok(mapping)
+    }
+
+    fn place(
+        &self,
+        fd: BorrowedFd<'_>,
+        at: usize,
+        length: usize,
+        offset: usize,
+        access: Access,
+    ) -> Result<(), Errno> {
+        let protection = match access {
+            Access::ReadOnly => ProtFlags::PROT_READ,
+            Access::ReadWrite => ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+        };
+        let flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
+        let address = NonZeroUsize::new(self.base.as_ptr() as usize + at);
+        let length = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
+        // SAFETY: MAP_FIXED replaces a part of the range that `self` has reserved, and nothing else.
+        unsafe { mmap(address, length, protection, flags, fd, offset as i64) }.map(drop)
+    }
+
+    /// The address of the byte at `offset`.
+    pub(crate) fn at(&self, offset: usize) -> NonNull<u8> {
+        assert!(offset < self.length);
+        // SAFETY: within the mapping.
+        unsafe { self.base.add(offset) }
+    }
+
+    /// Bytes of address space, the second tail included.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // In a forked child the range was never mapped, and may hold something else by now.
+        if self.origin.is_here() {
+            // SAFETY: the range is this mapping's, and whoever used it is gone.
+            let _ = unsafe { munmap(self.base.cast(), self.length) };
+        }
+    }
+}

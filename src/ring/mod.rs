@@ -1,0 +1,36 @@
+//! The shared-memory ring: one writer, one reader, and between them a mapped file.
+
+pub(crate) mod core;
+mod doorbell;
+mod end;
+mod memory;
+mod options;
+mod reader;
+mod stats;
+mod wait;
+mod waiting;
+mod writer;
+
+pub use options::Options;
+pub use reader::Reader;
+pub use stats::Stats;
+pub use wait::Wait;
+pub use writer::Writer;
+
+use crate::error::Error;
+
+/// Makes a ring of `capacity` bytes, a power of two from 4 KiB to 1 GiB, with both ends in this process.
+///
+/// # Errors
+/// As [`Options::ring`].
+///
+/// ```
+/// let error = ringpipe::ring(3).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "capacity 3 is not a power of two from 4096 to 1073741824; the nearest that works is 4096"
+/// );
+/// ```
+pub fn ring(capacity: usize) -> Result<(Reader, Writer), Error> {
+    Options::new().capacity(capacity).ring()
+}

@@ -1,0 +1,83 @@
+//! How a ring is made.
+
+use std::sync::Arc;
+
+use super::{
+    Reader, Writer,
+    core::layout::{MAX_CAPACITY, MIN_CAPACITY},
+    memory::compact,
+    wait::Wait,
+};
+use crate::error::Error;
+
+/// What a new ring shall be like. Both sides may choose their own, but for the capacity, which is the writer's.
+///
+/// ```
+/// use ringpipe::{Options, Wait};
+/// let (reader, _writer) = Options::new().capacity(64 << 10).wait(Wait::Park).ring()?;
+/// assert_eq!(reader.capacity(), 65536);
+/// # Ok::<(), ringpipe::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub(crate) capacity: usize,
+    pub(crate) wait: Wait,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            capacity: 1 << 20,
+            wait: Wait::default(),
+        }
+    }
+}
+
+impl Options {
+    /// One MiB, adaptive waiting.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Bytes the ring holds: a power of two, from 4 KiB to 1 GiB.
+    #[must_use]
+    pub fn capacity(mut self, bytes: usize) -> Self {
+        self.capacity = bytes;
+        self
+    }
+
+    /// How the ends wait.
+    #[must_use]
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Makes a ring with both ends in this process.
+    ///
+    /// # Errors
+    /// [`Error::Capacity`] for a capacity that cannot be; [`Error::Os`] if there is not enough memory, address space or no
+    /// descriptor left.
+    pub fn ring(&self) -> Result<(Reader, Writer), Error> {
+        check_capacity(self.capacity)?;
+        let (areas, _file) = compact::create(self.capacity)?;
+        let areas = Arc::new(areas);
+        let reader = Reader::new(areas.clone(), self.wait, 0);
+        Ok((reader, Writer::new(areas, self.wait, 0, 0)))
+    }
+}
+
+/// Refuses what no ring can have.
+pub(crate) fn check_capacity(capacity: usize) -> Result<(), Error> {
+    let nearest = capacity
+        .clamp(MIN_CAPACITY, MAX_CAPACITY)
+        .next_power_of_two();
+    if nearest == capacity {
+        Ok(())
+    } else {
+        Err(Error::Capacity {
+            asked: capacity,
+            nearest,
+        })
+    }
+}

@@ -1,0 +1,271 @@
+//! The reading end of a ring.
+
+use std::{
+    io::{self, IoSliceMut, Read},
+    mem::MaybeUninit,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    core::{Areas, Consumer, PeerState, areas::Role},
+    end::{End, attention},
+    stats::Stats,
+    wait::Wait,
+    waiting::{Failure, Waited, Waiting},
+};
+use crate::{
+    ends::{Control, Controlled, ReadEnd},
+    error::{BoxError, Cause, Error, would_block},
+};
+
+/// The reading end of a [`ring`](crate::ring()).
+///
+/// Reads block until the writer has published at least one byte, and return what is there, up to the buffer, across
+/// the borders of writes. After the writer closed, every byte it wrote is delivered first; then reads return `Ok(0)`, or the
+/// error it closed with, or [`Error::PeerDied`] if its process died. Dropping the reader closes it.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// let (mut reader, mut writer) = ringpipe::ring(4096)?;
+/// writer.write_all(b"to be read")?;
+/// writer.close();
+/// let mut text = String::new();
+/// reader.read_to_string(&mut text)?;
+/// assert_eq!(text, "to be read");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Reader {
+    pub(super) core: Consumer,
+    pub(super) end: Arc<End>,
+    pub(super) waiting: Waiting,
+    /// How the stream ended, once it has: `None` inside is its regular end.
+    ended: Option<Option<Error>>,
+}
+
+impl Reader {
+    pub(crate) fn new(areas: Arc<Areas>, wait: Wait, pos: u64) -> Self {
+        let waiting = Waiting::new(wait, areas.data().capacity());
+        let end = Arc::new(End::new(areas.clone(), Role::Consumer));
+        Self {
+            core: Consumer::new(areas, pos),
+            end,
+            waiting,
+            ended: None,
+        }
+    }
+
+    /// Bytes the ring holds at most.
+    pub fn capacity(&self) -> usize {
+        self.core.capacity() as usize
+    }
+
+    /// Reads what is there without blocking.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing is there and the writer is open; otherwise as [`Read::read`].
+    pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        match self.readable(1, false)? {
+            0 => Ok(0),
+            _ => Ok(self.take(as_uninit(buf))),
+        }
+    }
+
+    /// Copies what is there to `buf` and gives its space back; the caller knows that something is there.
+    #[inline(always)]
+    fn take(&mut self, buf: &mut [MaybeUninit<u8>]) -> usize {
+        let n = self.core.get(0, buf);
+        self.release(n as u64);
+        n
+    }
+
+    /// Gives `n` bytes back to the writer, and wakes it if it sleeps for them.
+    #[inline(always)]
+    pub(super) fn release(&mut self, n: u64) {
+        self.core.release(n);
+        self.waiting.stats.bytes += n;
+        self.waiting
+            .notify(&self.end, self.end.peer(), self.core.pos());
+    }
+
+    /// Waits until `need` bytes are readable, and gives how many are. Fewer than `need` mean that the stream ended
+    /// behind them, and 0 that it ended.
+    #[inline]
+    pub(super) fn readable(&mut self, need: u64, block: bool) -> io::Result<u64> {
+        if self.end.calm() && self.core.cached_available() >= need {
+            return Ok(self.core.cached_available());
+        }
+        self.readable_slow(need, block)
+            .map_err(|error| self.failed(error))
+    }
+
+    fn readable_slow(&mut self, need: u64, block: bool) -> Result<u64, Failure> {
+        self.end.usable()?;
+        if let Some(ended) = &self.ended {
+            return ended.clone().map_or(Ok(0), |error| Err(error.into()));
+        }
+        let mut start = None;
+        // A deadline that was past before the call fails it even if data is there; one that passes during the call does
+        // not.
+        let past = self.end.deadline_passed();
+        let mut late = past;
+        loop {
+            let died = self.end.attention() & attention::PEER_DIED != 0;
+            let (state, there) = self.core.look()?;
+            let ended = ending(state, died);
+            match ended {
+                Some(ending) if there == 0 => {
+                    self.ended = Some(ending.clone());
+                    return ending.map_or(Ok(0), |error| Err(error.into()));
+                }
+                Some(_) if !past => return Ok(there),
+                _ if there >= need && !past => return Ok(there),
+                _ => {}
+            }
+            self.end.usable()?;
+            if late {
+                return Err(Error::Timeout.into());
+            }
+            if !block || self.end.attention() & attention::NONBLOCKING != 0 {
+                return Err(Failure::WouldBlock);
+            }
+            let core = &self.core;
+            let want = core.pos().wrapping_add(need);
+            let waited = self
+                .waiting
+                .wait(&self.end, want, &mut start, || core.worth_a_look(need));
+            late = waited == Waited::TimeIsUp;
+        }
+    }
+
+    #[cold]
+    fn failed(&mut self, failure: Failure) -> io::Error {
+        let error = match failure {
+            Failure::WouldBlock => return would_block(),
+            Failure::Corrupt(corrupt) => {
+                let error = Error::Corrupt(corrupt.0);
+                self.ended = Some(Some(error.clone()));
+                error
+            }
+            Failure::Error(error) => error,
+        };
+        self.waiting.stats.last_error = Some(error.clone());
+        error.into()
+    }
+
+    /// A handle that closes this end or moves its deadline from another thread.
+    pub fn control(&self) -> Control {
+        Control::new(self.end.clone())
+    }
+
+    /// Closes this end: later reads and the writer's writes fail with `BrokenPipe`. Idempotent, never blocks.
+    pub fn close(&self) {
+        self.end.close(None);
+    }
+
+    /// Closes this end with `error`, whose kind and text the writer's next write returns. The first close wins.
+    pub fn close_with_error(&self, error: impl Into<BoxError>) {
+        self.end.close(Some(Cause::new(error)));
+    }
+
+    /// Sets the moment after which reads fail with `TimedOut`; `None` clears it.
+    pub fn set_deadline(&self, deadline: Option<Instant>) {
+        self.end.set_deadline(deadline);
+    }
+
+    /// Limits every later read to `timeout` from its own start.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a zero duration.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.end.set_timeout(timeout)
+    }
+
+    /// What [`set_read_timeout`](Self::set_read_timeout) was last given.
+    pub fn read_timeout(&self) -> Option<Duration> {
+        self.end.timeout()
+    }
+
+    /// With `true`, reads fail with `WouldBlock` where they would wait.
+    pub fn set_nonblocking(&self, nonblocking: bool) {
+        self.end.set_nonblocking(nonblocking);
+    }
+
+    /// What this end has done so far.
+    pub fn stats(&self) -> Stats {
+        self.waiting.stats(self.core.cached_available())
+    }
+}
+
+/// How the stream ends once its data is read, if the writer is done or dead. A clean close wins over death.
+fn ending(state: PeerState, died: bool) -> Option<Option<Error>> {
+    match state {
+        PeerState::Closed => Some(None),
+        PeerState::Error(error) => Some(Some(Error::ClosedWith(error.into()))),
+        PeerState::Open if died => Some(Some(Error::PeerDied { unconsumed: None })),
+        PeerState::Open => None,
+    }
+}
+
+/// `buf` as memory that a copy may fill.
+fn as_uninit(buf: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: the same memory and length; only initialised bytes are ever written to it.
+    unsafe { &mut *(std::ptr::from_mut(buf) as *mut [MaybeUninit<u8>]) }
+}
+
+impl Read for Reader {
+    #[inline]
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        match self.readable(1, true)? {
+            0 => Ok(0),
+            _ => Ok(self.take(as_uninit(buf))),
+        }
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if bufs.iter().all(|buf| buf.is_empty()) || self.readable(1, true)? == 0 {
+            return Ok(0);
+        }
+        let mut done = 0;
+        for buf in bufs {
+            done += self.core.get(done as u64, as_uninit(buf));
+        }
+        self.release(done as u64);
+        Ok(done)
+    }
+}
+
+impl ReadEnd for Reader {
+    fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        Self::try_read(self, buf)
+    }
+
+    fn control(&self) -> Control {
+        Self::control(self)
+    }
+
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        Self::set_read_timeout(self, timeout)
+    }
+
+    fn read_timeout(&self) -> Option<Duration> {
+        Self::read_timeout(self)
+    }
+
+    fn set_nonblocking(&self, nonblocking: bool) {
+        Self::set_nonblocking(self, nonblocking);
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.end.close(None);
+    }
+}

@@ -1,0 +1,35 @@
+//! When to look again, and how to sleep until it is worth it.
+//!
+//! # No wake-up is lost
+//!
+//! What an outsider may observe: a side that sleeps is woken by the first publication that it waits for, however
+//! the two interleave, and nothing wakes it otherwise. Seen from the consumer (the producer mirrors it):
+//!
+//! ```text
+//! publish                                       wait
+//! p1 copy the bytes                             w1 listened = doorbell
+//! p2 write_pos.store                    E1      w2 want.store, parked.store(number of this sleep)
+//! p3 fence                              E3      w3 fence                                        E3
+//! p4 parked.load != 0, and not the number       w4 look again: position, state, own flags
+//!    rung for last, and write_pos >= want?      w5 sleep while doorbell == listened
+//! p5 doorbell += 1                              w6 parked.store(0)
+//! p6 wake                                       w7 from the start
+//! ```
+//!
+//! The two fences have one order. If w3 comes first, p4 sees this sleep's `parked` and `want`; if p3
+//! comes first, w4 sees the bytes. If p4 saw this sleep's number, then p5 comes after w1 in the order of the doorbell
+//! word, so the kernel's comparison in w5 fails, or p6 finds the sleeper in the queue. A number that was rung
+//! for once needs no second ring: the sleeper cannot go back to sleep under it. That makes at most one wake for
+//! each sleep, without the waker ever writing the sleeper's word. A stale `want` rings early, which costs one
+//! look, or late only where p3 came first.
+//!
+//! Local events (the end's own close, a moved deadline, a peer found dead) set a private flag and then ring the
+//! end's own doorbell unconditionally, which is the second half of the same argument. There is no timeout as a
+//! safety net, because none is needed; the models show that each step is.
+
+mod park;
+mod spin;
+
+pub(crate) use park::{Notifier, Sleeper, ring_for_closing};
+pub(crate) use spin::Patience;
+pub use spin::Wait;

@@ -1,0 +1,97 @@
+//! Parking and waking: the half of the protocol that makes a wake-up impossible to lose.
+
+use crate::{
+    ring::{
+        core::layout::{PARKED, Side, Sleep},
+        doorbell::{Doorbell, Woke},
+    },
+    sync::{Ordering, full_fence},
+    sys::clock::Moment,
+};
+
+/// The sleeping side's own bookkeeping.
+#[derive(Debug, Default)]
+pub(crate) struct Sleeper {
+    /// The number of the last sleep, in `1 .. 1 << 62`; 0 before the first. It is never used again, because a waker
+    /// remembers the one it rang for.
+    number: u64,
+}
+
+impl Sleeper {
+    /// Sleeps once on `bell`, unless `ready` says that there is no need. `own` is the sleeper's side, and the peer is
+    /// asked to ring when its position has reached `want`. Says nothing about why it woke: the caller looks.
+    pub(crate) fn sleep(
+        &mut self,
+        own: &Side,
+        bell: &impl Doorbell,
+        want: u64,
+        deadline: Option<Moment>,
+        mut ready: impl FnMut() -> bool,
+    ) -> Woke {
+        let mut listened = bell.listen();
+        self.announce(&own.sleep, want, PARKED);
+        // ORDER(E3): pairs with the fence in `Notifier::notify`; either it sees `parked`, or `ready` what it published.
+        if !cfg!(mutant = "no_fence_in_waiter") {
+            full_fence();
+        }
+        let ready = !cfg!(mutant = "no_second_look") && ready();
+        if cfg!(mutant = "doorbell_after_second_look") {
+            listened = bell.listen();
+        }
+        let woke = if ready {
+            Woke::LookAgain
+        } else {
+            bell.sleep(listened, deadline)
+        };
+        own.sleep.parked.store(0, Ordering::Relaxed);
+        woke
+    }
+
+    /// Publishes a new sleep with `kind` in the low bits, without sleeping. [`full_fence`] must follow, and a second look.
+    pub(crate) fn announce(&mut self, own: &Sleep, want: u64, kind: u64) {
+        self.number += 1;
+        own.want.store(want, Ordering::Relaxed);
+        own.parked.store(self.number << 2 | kind, Ordering::Relaxed);
+    }
+}
+
+/// The waking side's own bookkeeping: which sleep of the peer it has rung for.
+#[derive(Debug, Default)]
+pub(crate) struct Notifier {
+    /// A copy of the peer's `parked` for which the bell was rung.
+    rung_for: u64,
+    /// Rings so far.
+    pub(crate) rings: u64,
+}
+
+impl Notifier {
+    /// Rings if the peer sleeps and `pos`, just published, is what it waits for. The hot half of every read and write.
+    #[inline(always)]
+    pub(crate) fn notify(&mut self, peer: &Side, pos: u64, ring: impl FnOnce(u64)) {
+        // ORDER(E3): pairs with the fence in `Sleeper::sleep`; either it sees the position, or we see `parked`.
+        if !cfg!(mutant = "no_fence_in_publisher") {
+            full_fence();
+        }
+        let parked = peer.sleep.parked.load(Ordering::Relaxed);
+        if parked != 0 {
+            self.wake(peer, parked, pos, ring);
+        }
+    }
+
+    #[cold]
+    fn wake(&mut self, peer: &Side, parked: u64, pos: u64, ring: impl FnOnce(u64)) {
+        let reached = pos.wrapping_sub(peer.sleep.want.load(Ordering::Relaxed)) as i64 >= 0;
+        if reached && parked != self.rung_for {
+            self.rung_for = parked;
+            self.rings += 1;
+            ring(parked);
+        }
+    }
+}
+
+/// Rings whether or not the peer sleeps for the position: for what it must see at once, such as a close.
+pub(crate) fn ring_for_closing(peer: &Side, ring: impl FnOnce(u64)) {
+    // ORDER(E3): as in `Notifier::notify`, with the state in the place of the position.
+    full_fence();
+    ring(peer.sleep.parked.load(Ordering::Relaxed));
+}

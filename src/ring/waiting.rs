@@ -1,0 +1,153 @@
+//! One wait of an end, from the first look to the last.
+
+use std::time::Duration;
+
+use super::{
+    core::{Corrupt, layout::Side},
+    doorbell::Woke,
+    end::{End, attention},
+    stats::Stats,
+    wait::{Notifier, Patience, Sleeper, Wait},
+};
+use crate::{error::Error, sys::clock::Moment};
+
+/// Looks between two readings of the clock for a call that has a limit.
+const LOOKS_PER_CLOCK: u32 = 32;
+/// How long to doze between looks on a system that refuses to let us sleep on the doorbell (a seccomp filter, say).
+const DOZE: Duration = Duration::from_millis(1);
+
+/// What an end needs to wait and to wake, apart from its half of the core.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    patience: Patience,
+    sleeper: Sleeper,
+    notifier: Notifier,
+    pub(crate) stats: Stats,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// Something changed; look.
+    Look,
+    /// The call's time is up. Look at the data once more, then say so.
+    TimeIsUp,
+}
+
+/// Why a call cannot do what it was asked to, before it becomes an [`io::Error`](std::io::Error).
+#[derive(Debug)]
+pub(crate) enum Failure {
+    WouldBlock,
+    Corrupt(Corrupt),
+    Error(Error),
+}
+
+impl From<Corrupt> for Failure {
+    fn from(corrupt: Corrupt) -> Self {
+        Self::Corrupt(corrupt)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Waiting {
+    pub(crate) fn new(wait: Wait, capacity: u64) -> Self {
+        Self {
+            patience: Patience::new(wait),
+            sleeper: Sleeper::default(),
+            notifier: Notifier::default(),
+            stats: Stats {
+                capacity,
+                ..Stats::default()
+            },
+        }
+    }
+
+    /// Wakes the peer if it sleeps until `pos`, which was just published.
+    #[inline(always)]
+    pub(crate) fn notify(&mut self, end: &End, peer: &Side, pos: u64) {
+        self.notifier
+            .notify(peer, pos, |parked| end.ring_peer(parked));
+    }
+
+    /// Waits until `ready` holds, or the call that began at `start` has to end. `want` is the position at which the
+    /// peer shall ring. A close on this side, a deadline moved and a dead peer end the wait as well.
+    #[cold]
+    pub(crate) fn wait(
+        &mut self,
+        end: &End,
+        want: u64,
+        start: &mut Option<Moment>,
+        mut ready: impl FnMut() -> bool,
+    ) -> Waited {
+        let began = Moment::now();
+        let start = *start.get_or_insert(began);
+        if end.limit(start).is_some_and(|limit| limit <= began) {
+            return Waited::TimeIsUp;
+        }
+        let mut looks = 0u32;
+        let mut due = false;
+        let looked = self.patience.spin(end.own(), end.peer(), || {
+            looks = looks.wrapping_add(1);
+            due = looks.is_multiple_of(LOOKS_PER_CLOCK)
+                && end.limit(start).is_some_and(|limit| limit <= Moment::now());
+            ready() || due || end.attention() & attention::ENDS_WAIT != 0
+        });
+        let waited = if looked {
+            self.patience.spun();
+            self.stats.spins_won += 1;
+            if due { Waited::TimeIsUp } else { Waited::Look }
+        } else {
+            self.sleep(end, want, start, began, ready)
+        };
+        self.stats.blocked += Moment::now().since(began);
+        waited
+    }
+
+    fn sleep(
+        &mut self,
+        end: &End,
+        want: u64,
+        start: Moment,
+        began: Moment,
+        mut ready: impl FnMut() -> bool,
+    ) -> Waited {
+        loop {
+            let limit = end.limit(start);
+            let mut awake = || ready() || end.attention() & attention::ENDS_WAIT != 0;
+            self.stats.parks += 1;
+            let woke = self
+                .sleeper
+                .sleep(end.own(), &end.own_bell(), want, limit, || {
+                    awake() || end.limit(start) != limit
+                });
+            match woke {
+                Woke::LookAgain => self.stats.wakes_received += 1,
+                Woke::DeadlinePassed => return Waited::TimeIsUp,
+                Woke::Unavailable => {
+                    if limit.is_some_and(|limit| limit <= Moment::now()) {
+                        return Waited::TimeIsUp;
+                    }
+                    std::thread::sleep(DOZE);
+                }
+            }
+            if awake() {
+                self.patience.slept(Moment::now().since(began));
+                return Waited::Look;
+            }
+        }
+    }
+
+    /// The counts so far; `fill` is the caller's to know.
+    pub(crate) fn stats(&self, fill: u64) -> Stats {
+        Stats {
+            wakes_sent: self.notifier.rings,
+            fill,
+            ..self.stats.clone()
+        }
+    }
+}
