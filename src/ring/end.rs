@@ -5,13 +5,14 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::{
     core::{Areas, areas::Role, closing, layout::Side},
     doorbell::{Doorbell, futex::FutexBell},
+    peer::Link,
     wait::ring_for_closing,
 };
 use crate::{
@@ -49,6 +50,8 @@ pub(crate) struct End {
     timeout: AtomicU64,
     /// Whether the last words are written. The lock orders those who close at the same time.
     closed: Mutex<bool>,
+    /// The tie to the process on the other side, if it is another one.
+    link: OnceLock<Arc<Link>>,
 }
 
 impl End {
@@ -61,6 +64,7 @@ impl End {
             deadline: AtomicU64::new(0),
             timeout: AtomicU64::new(0),
             closed: Mutex::new(false),
+            link: OnceLock::new(),
         }
     }
 
@@ -97,11 +101,6 @@ impl End {
             return Err(Error::Closed);
         }
         Ok(())
-    }
-
-    /// Whether the process that made this end is the one that runs.
-    pub(crate) fn is_here(&self) -> bool {
-        self.origin.is_here()
     }
 
     /// The moment a call that began at `start` must end, by the deadline or the timeout, whichever comes first.
@@ -143,6 +142,19 @@ impl End {
     /// Makes a call that is blocked on this end look again.
     fn interrupt(&self) {
         self.own_bell().ring();
+    }
+
+    /// Keeps the tie to the other process for as long as the end lives. Called once.
+    pub(crate) fn set_link(&self, link: Arc<Link>) {
+        let _ = self.link.set(link);
+    }
+
+    /// The tie to the other process, if nobody tells when it breaks.
+    pub(crate) fn unwatched_link(&self) -> Option<&Link> {
+        self.link
+            .get()
+            .filter(|link| !link.is_watched())
+            .map(|link| &**link)
     }
 
     /// Notes that the peer's process is gone. Not for a peer that closed: its last words win.

@@ -3,19 +3,26 @@
 pub(crate) mod core;
 mod doorbell;
 mod end;
+mod meet;
 mod memory;
 mod options;
+mod peer;
 mod reader;
 mod stats;
+mod stream;
 mod wait;
 mod waiting;
 mod writer;
 
+pub use meet::Listener;
 pub use options::Options;
 pub use reader::Reader;
 pub use stats::Stats;
+pub use stream::Stream;
 pub use wait::Wait;
 pub use writer::Writer;
+
+pub use crate::sys::socket::Credentials;
 
 use crate::error::Error;
 

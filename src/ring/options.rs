@@ -1,6 +1,6 @@
 //! How a ring is made.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Reader, Writer,
@@ -22,6 +22,9 @@ use crate::error::Error;
 pub struct Options {
     pub(crate) capacity: usize,
     pub(crate) wait: Wait,
+    pub(crate) max_peer_capacity: usize,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) any_user: bool,
 }
 
 impl Default for Options {
@@ -29,12 +32,15 @@ impl Default for Options {
         Self {
             capacity: 1 << 20,
             wait: Wait::default(),
+            max_peer_capacity: 64 << 20,
+            handshake_timeout: Duration::from_secs(1),
+            any_user: false,
         }
     }
 }
 
 impl Options {
-    /// One MiB, adaptive waiting.
+    /// One MiB, adaptive waiting, peers of the same user.
     pub fn new() -> Self {
         Self::default()
     }
@@ -50,6 +56,27 @@ impl Options {
     #[must_use]
     pub fn wait(mut self, wait: Wait) -> Self {
         self.wait = wait;
+        self
+    }
+
+    /// The largest ring that a peer may bring to a stream, in bytes; 64 MiB unless set.
+    #[must_use]
+    pub fn max_peer_capacity(mut self, bytes: usize) -> Self {
+        self.max_peer_capacity = bytes;
+        self
+    }
+
+    /// How long a peer may take for its part of the handshake; one second unless set.
+    #[must_use]
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// Lets processes of other users be the peer of a stream; only those of the same user unless set.
+    #[must_use]
+    pub fn any_user(mut self, any: bool) -> Self {
+        self.any_user = any;
         self
     }
 

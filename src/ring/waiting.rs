@@ -6,6 +6,7 @@ use super::{
     core::{Corrupt, layout::Side},
     doorbell::Woke,
     end::{End, attention},
+    peer::Link,
     stats::Stats,
     wait::{Notifier, Patience, Sleeper, Wait},
 };
@@ -15,6 +16,9 @@ use crate::{error::Error, sys::clock::Moment};
 const LOOKS_PER_CLOCK: u32 = 32;
 /// How long to doze between looks on a system that refuses to let us sleep on the doorbell (a seccomp filter, say).
 const DOZE: Duration = Duration::from_millis(1);
+
+/// How long to sleep at most where nobody tells when the peer dies.
+const SLICE: Duration = Duration::from_millis(50);
 
 /// What an end needs to wait and to wake, apart from its half of the core.
 #[derive(Debug)]
@@ -93,7 +97,7 @@ impl Waiting {
         let mut due = false;
         let looked = self.patience.spin(end.own(), end.peer(), || {
             looks = looks.wrapping_add(1);
-            due = looks.is_multiple_of(LOOKS_PER_CLOCK)
+            due = looks % LOOKS_PER_CLOCK == 0
                 && end.limit(start).is_some_and(|limit| limit <= Moment::now());
             ready() || due || end.attention() & attention::ENDS_WAIT != 0
         });
@@ -118,16 +122,23 @@ impl Waiting {
     ) -> Waited {
         loop {
             let limit = end.limit(start);
+            let unwatched = end.unwatched_link();
+            if unwatched.is_some_and(Link::is_hung_up) {
+                end.peer_died();
+            }
+            let slice = unwatched.map(|_| Moment::now().after(SLICE));
+            let until = limit.into_iter().chain(slice).min();
             let mut awake = || ready() || end.attention() & attention::ENDS_WAIT != 0;
             self.stats.parks += 1;
             let woke = self
                 .sleeper
-                .sleep(end.own(), &end.own_bell(), want, limit, || {
+                .sleep(end.own(), &end.own_bell(), want, until, || {
                     awake() || end.limit(start) != limit
                 });
             match woke {
                 Woke::LookAgain => self.stats.wakes_received += 1,
-                Woke::DeadlinePassed => return Waited::TimeIsUp,
+                Woke::DeadlinePassed if until == limit => return Waited::TimeIsUp,
+                Woke::DeadlinePassed => {}
                 Woke::Unavailable => {
                     if limit.is_some_and(|limit| limit <= Moment::now()) {
                         return Waited::TimeIsUp;

@@ -4,6 +4,10 @@ pub(crate) mod clock;
 pub(crate) mod cpu;
 pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod random;
+pub(crate) mod socket;
+
+use std::io;
 
 use crate::error::Error;
 
@@ -12,5 +16,13 @@ pub(crate) fn os_error(doing: impl Into<std::sync::Arc<str>>, errno: nix::errno:
     Error::Os {
         doing: doing.into(),
         code: errno as i32,
+    }
+}
+
+/// The same for a failure that came as an [`io::Error`].
+pub(crate) fn io_error(doing: impl Into<std::sync::Arc<str>>, error: &io::Error) -> Error {
+    Error::Os {
+        doing: doing.into(),
+        code: error.raw_os_error().unwrap_or(libc::EIO),
     }
 }

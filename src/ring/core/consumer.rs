@@ -25,12 +25,6 @@ impl Consumer {
         }
     }
 
-    /// The areas this consumer reads from.
-    #[inline(always)]
-    pub(crate) fn areas(&self) -> &Arc<Areas> {
-        &self.areas
-    }
-
     /// The position of the next byte.
     #[inline(always)]
     pub(crate) fn pos(&self) -> u64 {

@@ -34,37 +34,11 @@ pub(crate) mod state {
     pub(crate) const ERROR: u32 = 2;
 }
 
-/// Geometry, written once by the producer before the area is handed over and checked once by the consumer. Private
-/// copies are used from then on: nothing here is ever read again. The consumer's side leaves its own at zero.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
-    /// [`MAGIC`].
-    pub(crate) magic: u64,
-    pub(crate) major: u16,
-    pub(crate) minor: u16,
-    /// Bytes of this header, so that a later minor version may append to it.
-    pub(crate) length: u32,
-    /// [`ENDIAN_MARK`].
-    pub(crate) endian: u32,
-    /// No flag is defined; must be 0.
-    pub(crate) flags: u32,
-    /// Bytes of the data area, a power of two in `MIN_CAPACITY..=MAX_CAPACITY`.
-    pub(crate) capacity: u64,
-    /// Where the data begins in the producer's object.
-    pub(crate) data_offset: u64,
-    /// Chosen by the producer for each ring; the handshake repeats it, so that two rings cannot be mixed up.
-    pub(crate) nonce: [u8; 16],
-    /// CRC-32C of the bytes before this field.
-    pub(crate) crc: u32,
-    pub(crate) reserved: u32,
-}
-
 /// One side's area. `producer` and `consumer` have the same shape, and each word has one writer: the side itself.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Side {
-    /// Room for [`Header`]; bytes that nobody reads after the handshake.
+    /// Room for a [`Header`](super::header::Header) on the producer's side; nobody looks at it after the handshake.
     header: Padded<[u64; 8]>,
     /// Producer: bytes ever written. Consumer: bytes ever read. Never reset.
     pub(crate) pos: Padded<AtomicU64>,
@@ -161,11 +135,6 @@ impl Default for Bells {
 #[cfg(not(loom))]
 const _: () = {
     use std::mem::{offset_of, size_of};
-    assert!(size_of::<Header>() == 64);
-    assert!(offset_of!(Header, capacity) == 0x18);
-    assert!(offset_of!(Header, data_offset) == 0x20);
-    assert!(offset_of!(Header, nonce) == 0x28);
-    assert!(offset_of!(Header, crc) == 0x38);
     assert!(offset_of!(Side, pos) == 0x080);
     assert!(offset_of!(Side, sleep) == 0x100);
     assert!(offset_of!(Side, sleep) + offset_of!(Sleep, want) == 0x108);

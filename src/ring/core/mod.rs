@@ -7,6 +7,7 @@ pub(crate) mod areas;
 pub(crate) mod closing;
 pub(crate) mod consumer;
 pub(crate) mod copy;
+pub(crate) mod header;
 pub(crate) mod layout;
 pub(crate) mod producer;
 

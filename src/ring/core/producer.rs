@@ -26,12 +26,6 @@ impl Producer {
         }
     }
 
-    /// The areas this producer writes to.
-    #[inline(always)]
-    pub(crate) fn areas(&self) -> &Arc<Areas> {
-        &self.areas
-    }
-
     /// The position of the next byte.
     #[inline(always)]
     pub(crate) fn pos(&self) -> u64 {

@@ -94,11 +94,6 @@ impl Mapping {
         // SAFETY: within the mapping.
         unsafe { self.base.add(offset) }
     }
-
-    /// Bytes of address space, the second tail included.
-    pub(crate) fn length(&self) -> usize {
-        self.length
-    }
 }
 
 impl Drop for Mapping {

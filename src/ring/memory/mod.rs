@@ -3,3 +3,5 @@
 pub(crate) mod compact;
 pub(crate) mod mapping;
 pub(crate) mod object;
+pub(crate) mod page;
+pub(crate) mod split;

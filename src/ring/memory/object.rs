@@ -14,6 +14,8 @@ use nix::{
     sys::{
         memfd::{MFdFlags, memfd_create},
         signal::{SigSet, SigmaskHow, pthread_sigmask},
+        stat::fstat,
+        statfs::{HUGETLBFS_MAGIC, TMPFS_MAGIC, fstatfs},
     },
     unistd::ftruncate,
 };
@@ -62,4 +64,36 @@ fn out_of_memory(size: usize, errno: Errno) -> Error {
         format!("allocating {size} bytes of shared memory (a smaller capacity needs less)"),
         errno,
     )
+}
+
+/// Refuses a stranger's descriptor that is not a file in memory of exactly `size` bytes with at least these `seals` and
+/// every page allocated; `what` names it in the error.
+pub(crate) fn check(
+    fd: BorrowedFd<'_>,
+    size: usize,
+    seals: SealFlag,
+    what: &str,
+) -> Result<(), Error> {
+    let refused = |fault: &str| Error::Refused(format!("the {what} descriptor {fault}").into());
+    let has =
+        fcntl(fd, FcntlArg::F_GET_SEALS).map_err(|_| refused("is not a sealed file in memory"))?;
+    // More seals than needed are fine: some systems add F_SEAL_EXEC to every file.
+    if !SealFlag::from_bits_retain(has).contains(seals) {
+        return Err(refused("lacks seals"));
+    }
+    let stat = fstat(fd).map_err(|_| refused("cannot be examined"))?;
+    if stat.st_size != size as i64 {
+        return Err(refused("has another size than was announced"));
+    }
+    // With the size sealed and holes impossible to punch, allocated pages stay allocated. Blocks count 512 bytes.
+    if (stat.st_blocks as u64) < size as u64 / 512 {
+        return Err(refused("has pages that are not allocated"));
+    }
+    let kind = fstatfs(fd)
+        .map_err(|_| refused("cannot be examined"))?
+        .filesystem_type();
+    if kind != TMPFS_MAGIC && kind != HUGETLBFS_MAGIC {
+        return Err(refused("is not in memory"));
+    }
+    Ok(())
 }

@@ -59,10 +59,6 @@ impl Patience {
         }
     }
 
-    pub(crate) fn wait(&self) -> Wait {
-        self.wait
-    }
-
     /// Looks until `ready` says so, or it is time to sleep (`false`). `ready` must also say so when the call has to end.
     pub(crate) fn spin(
         &mut self,
@@ -84,7 +80,7 @@ impl Patience {
             return false;
         }
         self.sleeps += 1;
-        let limit = if self.sleeps.is_multiple_of(TRY_AGAIN) {
+        let limit = if self.sleeps % TRY_AGAIN == 0 {
             LONGEST
         } else {
             self.budget

@@ -1,0 +1,171 @@
+//! The two messages of the handshake.
+//!
+//! ```text
+//! +0x00 magic u64 "ringmeet"   +0x08 major u16   +0x0a minor u16   +0x0c length u32 (128)   +0x10 endian mark u32
+//! +0x14 kind u32 (1 hello, 2 welcome, 3 refusal)   +0x18 capacity u64   +0x20 data offset u64
+//! +0x28 nonce [u8; 16]   +0x38 the hello's nonce in a welcome, else zeros [u8; 16]
+//! +0x48 text of a refusal, zero-padded [u8; 48]   +0x78 zeros u32   +0x7c CRC-32C of the bytes before u32
+//! ```
+//! A hello and a welcome carry three descriptors: the sender's producer file, its doorbell file, its consumer file.
+
+use std::sync::Arc;
+
+use crate::{
+    error::Error,
+    ring::core::{
+        header::{Header, crc32c},
+        layout::{ENDIAN_MARK, VERSION},
+    },
+};
+
+/// Bytes of a greeting.
+pub(super) const LENGTH: usize = 128;
+/// Descriptors that a hello and a welcome carry.
+pub(super) const DESCRIPTORS: usize = 3;
+const MAGIC: u64 = u64::from_le_bytes(*b"ringmeet");
+const TEXT: std::ops::Range<usize> = 0x48..0x78;
+
+/// What one side tells the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Greeting {
+    /// The connecting side's memory.
+    Hello(Header),
+    /// The accepting side's memory, and the nonce of the hello it answers.
+    Welcome(Header, [u8; 16]),
+    /// Why there will be no stream.
+    Refusal(Box<str>),
+}
+
+impl Greeting {
+    pub(super) fn to_bytes(&self) -> [u8; LENGTH] {
+        let mut bytes = [0; LENGTH];
+        let (kind, header, answered) = match self {
+            Self::Hello(header) => (1u32, Some(header), None),
+            Self::Welcome(header, nonce) => (2, Some(header), Some(nonce)),
+            Self::Refusal(_) => (3, None, None),
+        };
+        bytes[0x00..0x08].copy_from_slice(&MAGIC.to_le_bytes());
+        bytes[0x08..0x0a].copy_from_slice(&VERSION.0.to_le_bytes());
+        bytes[0x0a..0x0c].copy_from_slice(&VERSION.1.to_le_bytes());
+        bytes[0x0c..0x10].copy_from_slice(&(LENGTH as u32).to_le_bytes());
+        bytes[0x10..0x14].copy_from_slice(&ENDIAN_MARK.to_ne_bytes());
+        bytes[0x14..0x18].copy_from_slice(&kind.to_le_bytes());
+        if let Some(header) = header {
+            bytes[0x18..0x20].copy_from_slice(&header.capacity.to_le_bytes());
+            bytes[0x20..0x28].copy_from_slice(&header.data_offset.to_le_bytes());
+            bytes[0x28..0x38].copy_from_slice(&header.nonce);
+        }
+        if let Some(nonce) = answered {
+            bytes[0x38..0x48].copy_from_slice(nonce);
+        }
+        if let Self::Refusal(text) = self {
+            let fits = text.bytes().zip(&mut bytes[TEXT]);
+            fits.for_each(|(from, to)| *to = from);
+        }
+        let crc = crc32c(&bytes[..0x7c]);
+        bytes[0x7c..].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// Checks a stranger's bytes. The version comes first, so that another one is called by its name.
+    pub(super) fn from_bytes(bytes: &[u8; LENGTH]) -> Result<Self, Error> {
+        let refused = |text: String| Err(Error::Refused(Arc::from(text)));
+        let u16_at = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+        let u32_at = |at: usize| u32::from_le_bytes(array_at(bytes, at));
+        let u64_at = |at: usize| u64::from_le_bytes(array_at(bytes, at));
+        if u64_at(0x00) != MAGIC {
+            return refused("the peer does not speak ringpipe".into());
+        }
+        if u32_at(0x10) != ENDIAN_MARK.to_le() {
+            return refused("the peer has another byte order".into());
+        }
+        let (major, minor) = (u16_at(0x08), u16_at(0x0a));
+        if major != VERSION.0 {
+            let (own_major, own_minor) = VERSION;
+            return refused(format!(
+                "the peer speaks version {major}.{minor} of the protocol, this side {own_major}.{own_minor}"
+            ));
+        }
+        if u32_at(0x0c) as usize != LENGTH {
+            return refused(format!(
+                "the greeting announces {} bytes, not {LENGTH}",
+                u32_at(0x0c)
+            ));
+        }
+        if u32_at(0x7c) != crc32c(&bytes[..0x7c]) {
+            return refused("the greeting's checksum is wrong".into());
+        }
+        let header = Header {
+            capacity: u64_at(0x18),
+            data_offset: u64_at(0x20),
+            nonce: array_at(bytes, 0x28),
+        };
+        let answered: [u8; 16] = array_at(bytes, 0x38);
+        match u32_at(0x14) {
+            1 => Ok(Self::Hello(header)),
+            2 => Ok(Self::Welcome(header, answered)),
+            3 => {
+                let text = bytes[TEXT]
+                    .split(|byte| *byte == 0)
+                    .next()
+                    .unwrap_or_default();
+                Ok(Self::Refusal(
+                    String::from_utf8_lossy(text)
+                        .escape_debug()
+                        .to_string()
+                        .into(),
+                ))
+            }
+            kind => refused(format!("the greeting is of an unknown kind, {kind}")),
+        }
+    }
+}
+
+fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(&bytes[at..at + N]);
+    array
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: Header = Header {
+        capacity: 4096,
+        data_offset: 4096,
+        nonce: [9; 16],
+    };
+
+    #[test]
+    fn greetings_survive_the_crossing() {
+        for greeting in [
+            Greeting::Hello(HEADER),
+            Greeting::Welcome(HEADER, [3; 16]),
+            Greeting::Refusal("no".into()),
+        ] {
+            assert_eq!(
+                Greeting::from_bytes(&greeting.to_bytes()).unwrap(),
+                greeting
+            );
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_refused() {
+        let good = Greeting::Hello(HEADER).to_bytes();
+        for bit in 0..LENGTH * 8 {
+            let mut bytes = good;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(Greeting::from_bytes(&bytes).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn another_version_is_told_with_both_numbers() {
+        let mut bytes = Greeting::Hello(HEADER).to_bytes();
+        bytes[0x08] = 9;
+        let text = Greeting::from_bytes(&bytes).unwrap_err().to_string();
+        assert!(text.contains("9.0") && text.contains("1.0"), "{text}");
+    }
+}

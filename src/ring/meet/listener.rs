@@ -1,0 +1,265 @@
+//! A path at which strangers meet.
+
+use std::{
+    fs::{self, File},
+    io::ErrorKind,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::{
+            fs::{FileTypeExt, MetadataExt},
+            net::{UnixListener, UnixStream},
+        },
+    },
+    path::{Path, PathBuf},
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+    poll::PollFlags,
+    sys::{
+        socket::{
+            AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket,
+            sockopt::SendTimeout,
+        },
+        time::{TimeVal, TimeValLike},
+    },
+};
+
+use crate::{
+    error::Error,
+    ring::{Options, Stream},
+    sys::{clock::Moment, fork::Origin, io_error, os_error, socket::wait_for},
+};
+
+/// How long another process that is taking or leaving a path in the same directory may keep us waiting.
+const DIRECTORY_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Waits at a path of the file system for processes that [`Stream::connect`] to it.
+///
+/// The path is a Unix socket. A stale one, which a killed process left behind, is taken over; a live one never, and
+/// anything that is no socket stays untouched. Dropping the listener removes the path.
+///
+/// ```
+/// use std::{io::{Read, Write}, thread};
+/// let path = std::env::temp_dir().join(format!("ringpipe-doc-{}.sock", std::process::id()));
+/// let listener = ringpipe::Listener::bind(&path)?;
+/// let client = thread::spawn(move || -> std::io::Result<()> {
+///     ringpipe::Stream::connect(&path)?.write_all(b"made it")
+/// });
+/// let mut stream = listener.accept()?;
+/// let mut text = String::new();
+/// stream.read_to_string(&mut text)?;
+/// assert_eq!(text, "made it");
+/// client.join().unwrap()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Listener {
+    socket: UnixListener,
+    path: PathBuf,
+    /// Device and inode of the socket file, so that a path that somebody else took meanwhile is left alone.
+    identity: (u64, u64),
+    options: Options,
+    deadline: Mutex<Option<Moment>>,
+    origin: Origin,
+}
+
+impl Listener {
+    /// Listens at `path` with default [`Options`].
+    ///
+    /// # Errors
+    /// As [`Options::bind`].
+    pub fn bind(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Options::new().bind(path)
+    }
+
+    /// Waits for the next process that connects, and greets it.
+    ///
+    /// # Blocking
+    /// Until somebody connects or the deadline passes; a peer that connects and then does not greet takes up to
+    /// [`Options::handshake_timeout`].
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] past the deadline; [`Error::Refused`] and the rest as [`Options::accept_on`], for this one peer:
+    /// the listener goes on.
+    pub fn accept(&self) -> Result<Stream, Error> {
+        self.options.accept_on(self.next()?)
+    }
+
+    /// Limits [`accept`](Self::accept) to the moment `deadline`; `None` waits for ever.
+    pub fn set_deadline(&self, deadline: Option<Instant>) {
+        let mut own = self
+            .deadline
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        *own = deadline.map(Moment::of);
+    }
+
+    /// The path it listens at.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn next(&self) -> Result<UnixStream, Error> {
+        loop {
+            let deadline = *self
+                .deadline
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            wait_for(self.socket.as_fd(), PollFlags::POLLIN, deadline).map_err(|e| {
+                match e.kind() {
+                    ErrorKind::TimedOut => Error::Timeout,
+                    _ => io_error("waiting for a connection", &e),
+                }
+            })?;
+            match self.socket.accept() {
+                Ok((socket, _)) => return Ok(socket),
+                // Whoever it was has gone again, or another thread was quicker.
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        ErrorKind::WouldBlock
+                            | ErrorKind::Interrupted
+                            | ErrorKind::ConnectionAborted
+                    ) => {}
+                Err(e) => return Err(io_error("accepting a connection", &e)),
+            }
+        }
+    }
+}
+
+impl AsFd for Listener {
+    /// Readable when [`Listener::accept`] would find somebody; for `poll` and `epoll`.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if !self.origin.is_here() {
+            return;
+        }
+        let _lock = lock_directory(&self.path);
+        if identity(&self.path) == Some(self.identity) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Options {
+    /// Listens at `path`, a Unix socket that is made there and removed when the listener is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Os`] if somebody listens there already (`AddrInUse`), if something stands there that is no socket
+    /// (`AlreadyExists`), or if the directory is missing or closed to us; [`Error::Capacity`] for a capacity that
+    /// cannot be.
+    pub fn bind(&self, path: impl AsRef<Path>) -> Result<Listener, Error> {
+        super::super::options::check_capacity(self.capacity)?;
+        let path = path.as_ref();
+        let failed = |e: std::io::Error| io_error(format!("listening at {}", path.display()), &e);
+        // Two processes that both find a stale path must not both take it.
+        let _lock = lock_directory(path)?;
+        match fs::symlink_metadata(path) {
+            Ok(there) if there.file_type().is_socket() => remove_if_stale(path)?,
+            Ok(_) => {
+                return Err(os_error(
+                    format!(
+                        "listening at {}: something stands there that is no socket",
+                        path.display()
+                    ),
+                    Errno::EEXIST,
+                ));
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(failed(e)),
+        }
+        let socket = UnixListener::bind(path).map_err(failed)?;
+        socket.set_nonblocking(true).map_err(failed)?;
+        Ok(Listener {
+            socket,
+            path: path.to_owned(),
+            identity: identity(path).unwrap_or_default(),
+            options: self.clone(),
+            deadline: Mutex::new(None),
+            origin: Origin::here(),
+        })
+    }
+}
+
+/// Connects to the socket at `path` and greets.
+pub(crate) fn connect_path(path: &Path, options: &Options) -> Result<Stream, Error> {
+    let socket = dial(path, options.handshake_timeout);
+    let socket = socket.map_err(|e| os_error(format!("connecting to {}", path.display()), e))?;
+    super::connect(socket, options)
+}
+
+/// Connects, waiting at most `timeout` for room in the listener's queue.
+fn dial(path: &Path, timeout: Duration) -> Result<UnixStream, Errno> {
+    let fd = socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    let micros = i64::try_from(timeout.as_micros())
+        .unwrap_or(i64::MAX)
+        .max(1);
+    setsockopt(&fd, SendTimeout, &TimeVal::microseconds(micros))?;
+    let address = UnixAddr::new(path)?;
+    loop {
+        match connect(std::os::fd::AsRawFd::as_raw_fd(&fd), &address) {
+            Ok(()) => return Ok(fd.into()),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return Err(Errno::ETIMEDOUT),
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Removes a socket file that nobody listens at any more.
+fn remove_if_stale(path: &Path) -> Result<(), Error> {
+    match dial(path, Duration::from_millis(100)) {
+        Err(Errno::ECONNREFUSED) => fs::remove_file(path)
+            .map_err(|e| io_error(format!("removing the stale socket {}", path.display()), &e)),
+        Err(Errno::ENOENT) => Ok(()),
+        // Connected, or the queue is full: somebody is there. Or we may not even ask.
+        Ok(_) | Err(Errno::ETIMEDOUT) => Err(os_error(
+            format!(
+                "listening at {}: another process listens there",
+                path.display()
+            ),
+            Errno::EADDRINUSE,
+        )),
+        Err(e) => Err(os_error(format!("listening at {}", path.display()), e)),
+    }
+}
+
+/// Keeps others from taking or leaving a path in the same directory; leaves nothing behind, unlike a lock file.
+fn lock_directory(path: &Path) -> Result<Flock<File>, Error> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let failed = |e: std::io::Error| io_error(format!("opening {}", directory.display()), &e);
+    let mut file = File::open(directory).map_err(failed)?;
+    let deadline = Moment::now().after(DIRECTORY_PATIENCE);
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((back, Errno::EWOULDBLOCK | Errno::EINTR)) if Moment::now() < deadline => {
+                file = back;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err((_, e)) => return Err(os_error(format!("locking {}", directory.display()), e)),
+        }
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let there = fs::symlink_metadata(path).ok()?;
+    Some((there.dev(), there.ino()))
+}

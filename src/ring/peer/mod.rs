@@ -1,0 +1,10 @@
+//! Is the other process alive?
+//!
+//! Each stream keeps the socket over which the two sides met, and a pidfd of the peer where the kernel gives one. When
+//! the peer's process ends, the kernel closes its side of the socket and marks the pidfd, and one thread per process
+//! waits for either. No heartbeats, no process ids, nothing in shared memory that a dead peer could leave locked.
+
+mod link;
+mod watcher;
+
+pub(crate) use link::Link;

@@ -1,0 +1,196 @@
+//! The one thread that waits for peers to die.
+//!
+//! It sleeps in `epoll_wait` for as long as every peer lives, starts with the first link, and ends a second
+//! after the last one.
+
+use std::{
+    collections::HashMap,
+    os::fd::BorrowedFd,
+    ptr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicPtr, atomic::Ordering},
+    thread,
+};
+
+use nix::sys::{
+    epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+    eventfd::{EfdFlags, EventFd},
+    signal::{SigSet, SigmaskHow, pthread_sigmask},
+};
+
+use super::Link;
+use crate::sys::fork::Origin;
+
+/// How long the thread stays without a link to watch, so that streams opened in a row share one.
+const LINGER_MILLIS: u16 = 1000;
+/// Tells the thread that there is nothing left to watch.
+const KICK: u64 = u64::MAX;
+
+/// The watcher of this process.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    origin: Origin,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    links: HashMap<u64, Weak<Link>>,
+    last_id: u64,
+    /// What the running thread waits on; `None` while there is no thread.
+    running: Option<Arc<Set>>,
+}
+
+#[derive(Debug)]
+struct Set {
+    epoll: Epoll,
+    kick: EventFd,
+}
+
+/// A link's place with the watcher.
+#[derive(Debug)]
+pub(super) struct Registration(u64);
+
+/// The process's watcher. A forked child makes its own: the parent's thread did not come along, and its lock may have
+/// been held at that moment.
+static CURRENT: AtomicPtr<Watcher> = AtomicPtr::new(ptr::null_mut());
+
+impl Watcher {
+    /// The watcher of this process; made once, and kept until the process ends.
+    pub(super) fn here() -> &'static Self {
+        loop {
+            let current = CURRENT.load(Ordering::Acquire);
+            // SAFETY: what was stored there was leaked, and is never freed.
+            let watcher = unsafe { current.as_ref() };
+            if let Some(watcher) = watcher.filter(|watcher| watcher.origin.is_here()) {
+                return watcher;
+            }
+            let fresh = Box::new(Self {
+                origin: Origin::here(),
+                state: Mutex::default(),
+            });
+            let fresh = Box::into_raw(fresh);
+            if CURRENT
+                .compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire)
+                .is_err()
+            {
+                // SAFETY: it was never published.
+                drop(unsafe { Box::from_raw(fresh) });
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Watches `link`; `None` if no thread or descriptor can be had for it.
+    pub(super) fn watch(&'static self, link: &Arc<Link>) -> Option<Registration> {
+        let mut state = self.lock();
+        let set = match &state.running {
+            Some(set) => set.clone(),
+            None => {
+                let set = Arc::new(Set::new()?);
+                self.start(set.clone())?;
+                state.running = Some(set.clone());
+                set
+            }
+        };
+        state.last_id += 1;
+        let id = state.last_id;
+        state.links.insert(id, Arc::downgrade(link));
+        for (fd, sign) in link.signs() {
+            if set.add(fd, sign, id).is_none() {
+                state.links.remove(&id);
+                link.signs().for_each(|(fd, _)| set.remove(fd));
+                return None;
+            }
+        }
+        Some(Registration(id))
+    }
+
+    /// Forgets a link that is about to close its descriptors.
+    pub(super) fn forget(&self, registration: Registration, link: &Link) {
+        let mut state = self.lock();
+        if state.links.remove(&registration.0).is_none() {
+            // A copy that fork made of the parent's link; this process watches other things.
+            return;
+        }
+        if let Some(set) = &state.running {
+            link.signs().for_each(|(fd, _)| set.remove(fd));
+            if state.links.is_empty() {
+                let _ = set.kick.write(1);
+            }
+        }
+    }
+
+    /// Starts the thread with every signal blocked: the application's handlers run on threads of its own.
+    fn start(&'static self, set: Arc<Set>) -> Option<()> {
+        let mut before = SigSet::empty();
+        pthread_sigmask(
+            SigmaskHow::SIG_BLOCK,
+            Some(&SigSet::all()),
+            Some(&mut before),
+        )
+        .ok()?;
+        let thread = thread::Builder::new()
+            .name("ringpipe-watch".into())
+            .stack_size(64 << 10)
+            .spawn(move || self.run(&set));
+        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+        thread.ok().map(drop)
+    }
+
+    fn run(&self, set: &Set) {
+        let mut events = [EpollEvent::empty(); 16];
+        let mut timeout = EpollTimeout::NONE;
+        loop {
+            let ready = set.epoll.wait(&mut events, timeout).unwrap_or(0);
+            for event in &events[..ready] {
+                self.tell(event.data(), set);
+            }
+            let mut state = self.lock();
+            timeout = EpollTimeout::NONE;
+            if state.links.is_empty() {
+                if ready == 0 {
+                    state.running = None;
+                    return;
+                }
+                timeout = EpollTimeout::from(LINGER_MILLIS);
+            }
+        }
+    }
+
+    fn tell(&self, id: u64, set: &Set) {
+        if id == KICK {
+            let _ = set.kick.read();
+            return;
+        }
+        // The lock is gone before the link is told, or dropped here as the last one that held it.
+        let link = self.lock().links.get(&id).and_then(Weak::upgrade);
+        if let Some(link) = link {
+            link.peer_died();
+        }
+    }
+}
+
+impl Set {
+    fn new() -> Option<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).ok()?;
+        let kick = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).ok()?;
+        epoll
+            .add(&kick, EpollEvent::new(EpollFlags::EPOLLIN, KICK))
+            .ok()?;
+        Some(Self { epoll, kick })
+    }
+
+    /// Edge-triggered, because once is enough.
+    fn add(&self, fd: BorrowedFd<'_>, sign: EpollFlags, id: u64) -> Option<()> {
+        self.epoll
+            .add(fd, EpollEvent::new(sign | EpollFlags::EPOLLET, id))
+            .ok()
+    }
+
+    fn remove(&self, fd: BorrowedFd<'_>) {
+        let _ = self.epoll.delete(fd);
+    }
+}
