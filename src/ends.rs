@@ -163,10 +163,7 @@ impl<E> Gate<E> {
         E: ReadEnd,
     {
         let control = end.control();
-        Self {
-            end: Mutex::new(end),
-            control,
-        }
+        Self { end: Mutex::new(end), control }
     }
 
     /// Wraps a writing end.
@@ -175,10 +172,7 @@ impl<E> Gate<E> {
         E: WriteEnd,
     {
         let control = end.control();
-        Self {
-            end: Mutex::new(end),
-            control,
-        }
+        Self { end: Mutex::new(end), control }
     }
 
     /// Closes the end or moves its deadline without waiting for the call that holds the gate.
@@ -188,9 +182,7 @@ impl<E> Gate<E> {
 
     /// The end itself, once nobody else uses it.
     pub fn into_inner(self) -> E {
-        self.end
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.end.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     // An end keeps no invariant across a panic of its caller, so a poisoned lock means nothing here.

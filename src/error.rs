@@ -82,13 +82,8 @@ impl Cause {
     /// Takes an error as its closer gave it; an [`io::Error`] keeps its kind, everything else is `Other`.
     pub fn new(error: impl Into<BoxError>) -> Self {
         let error: BoxError = error.into();
-        let kind = error
-            .downcast_ref::<io::Error>()
-            .map_or(io::ErrorKind::Other, io::Error::kind);
-        Self {
-            kind,
-            error: Arc::from(error),
-        }
+        let kind = error.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
+        Self { kind, error: Arc::from(error) }
     }
 
     /// The kind a reader or writer of the other end sees.
@@ -104,19 +99,13 @@ impl Cause {
 
 impl From<RemoteError> for Cause {
     fn from(error: RemoteError) -> Self {
-        Self {
-            kind: error.kind,
-            error: Arc::new(error),
-        }
+        Self { kind: error.kind, error: Arc::new(error) }
     }
 }
 
 impl fmt::Debug for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cause")
-            .field("kind", &self.kind)
-            .field("error", &self.error)
-            .finish()
+        f.debug_struct("Cause").field("kind", &self.kind).field("error", &self.error).finish()
     }
 }
 
@@ -135,10 +124,7 @@ pub struct RemoteError {
 
 impl RemoteError {
     pub(crate) fn new(kind: io::ErrorKind, text: impl Into<Box<str>>) -> Self {
-        Self {
-            kind,
-            text: text.into(),
-        }
+        Self { kind, text: text.into() }
     }
 
     /// The kind the peer gave.
@@ -201,10 +187,7 @@ impl Error {
     pub fn kind(&self) -> io::ErrorKind {
         use io::ErrorKind as K;
         match self {
-            Self::Closed
-            | Self::PeerDied {
-                unconsumed: Some(_),
-            } => K::BrokenPipe,
+            Self::Closed | Self::PeerDied { unconsumed: Some(_) } => K::BrokenPipe,
             Self::PeerDied { unconsumed: None } => K::UnexpectedEof,
             Self::ClosedWith(cause) => cause.kind,
             Self::Timeout => K::TimedOut,

@@ -12,4 +12,4 @@ mod sys;
 pub use ends::{Control, Gate, ReadEnd, WriteEnd};
 pub use error::{Error, RemoteError};
 #[cfg(target_os = "linux")]
-pub use ring::{Listener, Options, Reader, Stats, Stream, Wait, Writer, ring};
+pub use ring::{Grant, Listener, Options, Reader, Span, Stats, Stream, Wait, Writer, ring};

@@ -15,9 +15,7 @@ fn random_chunks_arrive_in_order_under_every_way_of_waiting() {
         let sender = thread::spawn(move || {
             let (mut at, mut seed) = (0usize, 1u64);
             while at < TOTAL {
-                seed = seed
-                    .wrapping_mul(6364136223846793005)
-                    .wrapping_add(1442695040888963407);
+                seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 let n = (1 + (seed >> 33) as usize % 9000).min(TOTAL - at);
                 let bytes: Vec<u8> = (at..at + n).map(|i| (i % 251) as u8).collect();
                 assert_eq!(writer.write(&bytes).unwrap(), n);

@@ -151,16 +151,12 @@ impl End {
 
     /// The tie to the other process, if nobody tells when it breaks.
     pub(crate) fn unwatched_link(&self) -> Option<&Link> {
-        self.link
-            .get()
-            .filter(|link| !link.is_watched())
-            .map(|link| &**link)
+        self.link.get().filter(|link| !link.is_watched()).map(|link| &**link)
     }
 
     /// Notes that the peer's process is gone. Not for a peer that closed: its last words win.
     pub(crate) fn peer_died(&self) {
-        self.attention
-            .fetch_or(attention::PEER_DIED, Ordering::Release);
+        self.attention.fetch_or(attention::PEER_DIED, Ordering::Release);
         self.interrupt();
     }
 
@@ -205,8 +201,7 @@ impl Controlled for End {
                 return;
             }
             *closed = true;
-            self.attention
-                .fetch_or(attention::CLOSED, Ordering::Release);
+            self.attention.fetch_or(attention::CLOSED, Ordering::Release);
             // A write that runs meanwhile publishes, passes a fence, and looks at `attention` before it says that its
             // bytes are in. Either it sees the bit, or its position is visible to whoever sees the state below.
             full_fence();

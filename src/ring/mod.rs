@@ -3,8 +3,10 @@
 pub(crate) mod core;
 mod doorbell;
 mod end;
+mod in_place;
 mod meet;
 mod memory;
+mod message;
 mod options;
 mod peer;
 mod reader;
@@ -14,6 +16,7 @@ mod wait;
 mod waiting;
 mod writer;
 
+pub use in_place::{Grant, Span};
 pub use meet::Listener;
 pub use options::Options;
 pub use reader::Reader;

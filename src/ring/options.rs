@@ -23,6 +23,7 @@ pub struct Options {
     pub(crate) capacity: usize,
     pub(crate) wait: Wait,
     pub(crate) max_peer_capacity: usize,
+    pub(crate) max_message: u32,
     pub(crate) handshake_timeout: Duration,
     pub(crate) any_user: bool,
 }
@@ -33,6 +34,7 @@ impl Default for Options {
             capacity: 1 << 20,
             wait: Wait::default(),
             max_peer_capacity: 64 << 20,
+            max_message: 64 << 20,
             handshake_timeout: Duration::from_secs(1),
             any_user: false,
         }
@@ -66,6 +68,13 @@ impl Options {
         self
     }
 
+    /// The longest message that [`Writer::send`] takes and [`Reader::recv`] accepts, in bytes; 64 MiB unless set.
+    #[must_use]
+    pub fn max_message(mut self, bytes: u32) -> Self {
+        self.max_message = bytes;
+        self
+    }
+
     /// How long a peer may take for its part of the handshake; one second unless set.
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
@@ -89,22 +98,13 @@ impl Options {
         check_capacity(self.capacity)?;
         let (areas, _file) = compact::create(self.capacity)?;
         let areas = Arc::new(areas);
-        let reader = Reader::new(areas.clone(), self.wait, 0);
-        Ok((reader, Writer::new(areas, self.wait, 0, 0)))
+        let reader = Reader::new(areas.clone(), self, 0);
+        Ok((reader, Writer::new(areas, self, 0, 0)))
     }
 }
 
 /// Refuses what no ring can have.
 pub(crate) fn check_capacity(capacity: usize) -> Result<(), Error> {
-    let nearest = capacity
-        .clamp(MIN_CAPACITY, MAX_CAPACITY)
-        .next_power_of_two();
-    if nearest == capacity {
-        Ok(())
-    } else {
-        Err(Error::Capacity {
-            asked: capacity,
-            nearest,
-        })
-    }
+    let nearest = capacity.clamp(MIN_CAPACITY, MAX_CAPACITY).next_power_of_two();
+    if nearest == capacity { Ok(()) } else { Err(Error::Capacity { asked: capacity, nearest }) }
 }

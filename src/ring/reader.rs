@@ -8,10 +8,11 @@ use std::{
 };
 
 use super::{
+    Options,
     core::{Areas, Consumer, PeerState, areas::Role},
     end::{End, attention},
+    in_place::as_uninit,
     stats::Stats,
-    wait::Wait,
     waiting::{Failure, Waited, Waiting},
 };
 use crate::{
@@ -42,17 +43,22 @@ pub struct Reader {
     pub(super) waiting: Waiting,
     /// How the stream ended, once it has: `None` inside is its regular end.
     ended: Option<Option<Error>>,
+    pub(super) max_message: u32,
+    /// A message longer than the ring that is not complete: its length, and what came of it.
+    pub(super) unfinished: Option<(usize, Vec<u8>)>,
 }
 
 impl Reader {
-    pub(crate) fn new(areas: Arc<Areas>, wait: Wait, pos: u64) -> Self {
-        let waiting = Waiting::new(wait, areas.data().capacity());
+    pub(crate) fn new(areas: Arc<Areas>, options: &Options, pos: u64) -> Self {
+        let waiting = Waiting::new(options.wait, areas.data().capacity());
         let end = Arc::new(End::new(areas.clone(), Role::Consumer));
         Self {
             core: Consumer::new(areas, pos),
             end,
             waiting,
             ended: None,
+            max_message: options.max_message,
+            unfinished: None,
         }
     }
 
@@ -88,8 +94,7 @@ impl Reader {
     pub(super) fn release(&mut self, n: u64) {
         self.core.release(n);
         self.waiting.stats.bytes += n;
-        self.waiting
-            .notify(&self.end, self.end.peer(), self.core.pos());
+        self.waiting.notify(&self.end, self.end.peer(), self.core.pos());
     }
 
     /// Waits until `need` bytes are readable, and gives how many are. Fewer than `need` mean that the stream ended
@@ -99,8 +104,7 @@ impl Reader {
         if self.end.calm() && self.core.cached_available() >= need {
             return Ok(self.core.cached_available());
         }
-        self.readable_slow(need, block)
-            .map_err(|error| self.failed(error))
+        self.readable_slow(need, block).map_err(|error| self.failed(error))
     }
 
     fn readable_slow(&mut self, need: u64, block: bool) -> Result<u64, Failure> {
@@ -135,15 +139,13 @@ impl Reader {
             }
             let core = &self.core;
             let want = core.pos().wrapping_add(need);
-            let waited = self
-                .waiting
-                .wait(&self.end, want, &mut start, || core.worth_a_look(need));
+            let waited = self.waiting.wait(&self.end, want, &mut start, || core.worth_a_look(need));
             late = waited == Waited::TimeIsUp;
         }
     }
 
     #[cold]
-    fn failed(&mut self, failure: Failure) -> io::Error {
+    pub(super) fn failed(&mut self, failure: Failure) -> io::Error {
         let error = match failure {
             Failure::WouldBlock => return would_block(),
             Failure::Corrupt(corrupt) => {
@@ -209,12 +211,6 @@ fn ending(state: PeerState, died: bool) -> Option<Option<Error>> {
         PeerState::Open if died => Some(Some(Error::PeerDied { unconsumed: None })),
         PeerState::Open => None,
     }
-}
-
-/// `buf` as memory that a copy may fill.
-fn as_uninit(buf: &mut [u8]) -> &mut [MaybeUninit<u8>] {
-    // SAFETY: the same memory and length; only initialised bytes are ever written to it.
-    unsafe { &mut *(std::ptr::from_mut(buf) as *mut [MaybeUninit<u8>]) }
 }
 
 impl Read for Reader {

@@ -64,18 +64,14 @@ impl Waiting {
             patience: Patience::new(wait),
             sleeper: Sleeper::default(),
             notifier: Notifier::default(),
-            stats: Stats {
-                capacity,
-                ..Stats::default()
-            },
+            stats: Stats { capacity, ..Stats::default() },
         }
     }
 
     /// Wakes the peer if it sleeps until `pos`, which was just published.
     #[inline(always)]
     pub(crate) fn notify(&mut self, end: &End, peer: &Side, pos: u64) {
-        self.notifier
-            .notify(peer, pos, |parked| end.ring_peer(parked));
+        self.notifier.notify(peer, pos, |parked| end.ring_peer(parked));
     }
 
     /// Waits until `ready` holds, or the call that began at `start` has to end. `want` is the position at which the
@@ -130,11 +126,9 @@ impl Waiting {
             let until = limit.into_iter().chain(slice).min();
             let mut awake = || ready() || end.attention() & attention::ENDS_WAIT != 0;
             self.stats.parks += 1;
-            let woke = self
-                .sleeper
-                .sleep(end.own(), &end.own_bell(), want, until, || {
-                    awake() || end.limit(start) != limit
-                });
+            let woke = self.sleeper.sleep(end.own(), &end.own_bell(), want, until, || {
+                awake() || end.limit(start) != limit
+            });
             match woke {
                 Woke::LookAgain => self.stats.wakes_received += 1,
                 Woke::DeadlinePassed if until == limit => return Waited::TimeIsUp,
@@ -155,10 +149,6 @@ impl Waiting {
 
     /// The counts so far; `fill` is the caller's to know.
     pub(crate) fn stats(&self, fill: u64) -> Stats {
-        Stats {
-            wakes_sent: self.notifier.rings,
-            fill,
-            ..self.stats.clone()
-        }
+        Stats { wakes_sent: self.notifier.rings, fill, ..self.stats.clone() }
     }
 }

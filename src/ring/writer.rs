@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::{
+    Options,
     core::{Areas, PeerState, Producer, areas::Role},
     end::{End, attention},
     stats::Stats,
-    wait::Wait,
     waiting::{Failure, Waited, Waiting},
 };
 use crate::{
@@ -49,17 +49,22 @@ pub struct Writer {
     pub(super) waiting: Waiting,
     /// Why nothing can be written any more, once that is so.
     ended: Option<Error>,
+    pub(super) max_message: u32,
+    /// A message longer than the ring that is not complete: its length, and how much of it went in.
+    pub(super) unfinished: Option<(usize, usize)>,
 }
 
 impl Writer {
-    pub(crate) fn new(areas: Arc<Areas>, wait: Wait, pos: u64, read_pos: u64) -> Self {
-        let waiting = Waiting::new(wait, areas.data().capacity());
+    pub(crate) fn new(areas: Arc<Areas>, options: &Options, pos: u64, read_pos: u64) -> Self {
+        let waiting = Waiting::new(options.wait, areas.data().capacity());
         let end = Arc::new(End::new(areas.clone(), Role::Producer));
         Self {
             core: Producer::new(areas, pos, read_pos),
             end,
             waiting,
             ended: None,
+            max_message: options.max_message,
+            unfinished: None,
         }
     }
 
@@ -118,8 +123,7 @@ impl Writer {
     #[inline(always)]
     pub(super) fn publish(&mut self, n: u64) -> io::Result<()> {
         self.core.publish(n);
-        self.waiting
-            .notify(&self.end, self.end.peer(), self.core.pos());
+        self.waiting.notify(&self.end, self.end.peer(), self.core.pos());
         // After the fence in `notify`; the other half of this is in `End::close`.
         if self.end.attention() & attention::CLOSED != 0 {
             return Err(Error::Closed.into());
@@ -139,8 +143,7 @@ impl Writer {
         if self.is_easy() && self.core.cached_room() >= need {
             return Ok(self.core.cached_room());
         }
-        self.writable_slow(need, block, start)
-            .map_err(|failure| self.failed(failure))
+        self.writable_slow(need, block, start).map_err(|failure| self.failed(failure))
     }
 
     fn writable_slow(
@@ -162,9 +165,9 @@ impl Writer {
             self.ended = match self.core.peer_state()? {
                 PeerState::Closed => Some(Error::Closed),
                 PeerState::Error(error) => Some(Error::ClosedWith(error.into())),
-                PeerState::Open if died => Some(Error::PeerDied {
-                    unconsumed: Some(self.core.cached_fill()),
-                }),
+                PeerState::Open if died => {
+                    Some(Error::PeerDied { unconsumed: Some(self.core.cached_fill()) })
+                }
                 PeerState::Open if room >= need && !past => return Ok(room),
                 PeerState::Open => None,
             };
@@ -179,9 +182,7 @@ impl Writer {
             }
             let core = &self.core;
             let want = core.pos().wrapping_add(need).wrapping_sub(core.capacity());
-            let waited = self
-                .waiting
-                .wait(&self.end, want, start, || core.worth_a_look(need));
+            let waited = self.waiting.wait(&self.end, want, start, || core.worth_a_look(need));
             late = waited == Waited::TimeIsUp;
         }
     }
@@ -303,7 +304,6 @@ impl WriteEnd for Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         let panicked = std::thread::panicking();
-        self.end
-            .close(panicked.then(|| Cause::new("writer panicked")));
+        self.end.close(panicked.then(|| Cause::new("writer panicked")));
     }
 }

@@ -9,10 +9,7 @@ pub(crate) struct Moment(u64);
 impl Moment {
     /// Now. About 25 ns through the vDSO.
     pub(crate) fn now() -> Self {
-        let mut now = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
+        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: `now` is valid for writing; the clock exists on every Linux.
         unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
         Self((now.tv_sec as u64 * NANOS + now.tv_nsec as u64).max(1))
@@ -27,10 +24,7 @@ impl Moment {
 
     /// `later` after this one, or the end of time.
     pub(crate) fn after(self, later: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(later.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(later.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// From `earlier` to this moment; zero if that is not earlier.

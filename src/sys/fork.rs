@@ -37,10 +37,7 @@ impl Origin {
             // Two threads of a fresh child may both come here; the first one counts.
             let _ = generation.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed);
         }
-        Self {
-            word,
-            generation: generation.load(Ordering::Relaxed),
-        }
+        Self { word, generation: generation.load(Ordering::Relaxed) }
     }
 
     /// Whether this is still the process in which [`here`](Self::here) was called.
@@ -69,12 +66,7 @@ impl Page {
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a fresh private anonymous mapping at an address of the kernel's choice.
         let page = unsafe {
-            mmap_anonymous(
-                None,
-                NonZeroUsize::new(LENGTH)?,
-                protection,
-                MapFlags::MAP_PRIVATE,
-            )
+            mmap_anonymous(None, NonZeroUsize::new(LENGTH)?, protection, MapFlags::MAP_PRIVATE)
         };
         let page = page.ok()?;
         // SAFETY: the page is ours, whole, and holds nothing yet; zeroed memory is a valid atomic.

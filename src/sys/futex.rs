@@ -22,9 +22,7 @@ pub(crate) enum Woke {
 /// Sleeps while `word` is `expected`, at most until `deadline`.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Option<Moment>) -> Woke {
     let timeout = deadline.map(Moment::timespec);
-    let timeout = timeout
-        .as_ref()
-        .map_or(std::ptr::null(), |t| t as *const libc::timespec);
+    let timeout = timeout.as_ref().map_or(std::ptr::null(), |t| t as *const libc::timespec);
     // SAFETY: the word outlives the call. FUTEX_PRIVATE_FLAG is absent on purpose, here and in `wake`: with it, as std
     // and others have it, a wake from another process would never arrive. FUTEX_WAIT_BITSET takes an absolute time on
     // CLOCK_MONOTONIC, so that signals and spurious wakes do not stretch the deadline.
@@ -52,12 +50,5 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Option<Moment>) ->
 /// Wakes one sleeper on `word`, in whichever process it is.
 pub(crate) fn wake(word: &AtomicU32) {
     // SAFETY: the word outlives the call; see `wait` for the flag that is absent.
-    unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            std::ptr::from_ref(word),
-            libc::FUTEX_WAKE,
-            1,
-        )
-    };
+    unsafe { libc::syscall(libc::SYS_futex, std::ptr::from_ref(word), libc::FUTEX_WAKE, 1) };
 }

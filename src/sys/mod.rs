@@ -13,16 +13,10 @@ use crate::error::Error;
 
 /// The error of the system call that just failed; `doing` completes "… : No space left on device".
 pub(crate) fn os_error(doing: impl Into<std::sync::Arc<str>>, errno: nix::errno::Errno) -> Error {
-    Error::Os {
-        doing: doing.into(),
-        code: errno as i32,
-    }
+    Error::Os { doing: doing.into(), code: errno as i32 }
 }
 
 /// The same for a failure that came as an [`io::Error`].
 pub(crate) fn io_error(doing: impl Into<std::sync::Arc<str>>, error: &io::Error) -> Error {
-    Error::Os {
-        doing: doing.into(),
-        code: error.raw_os_error().unwrap_or(libc::EIO),
-    }
+    Error::Os { doing: doing.into(), code: error.raw_os_error().unwrap_or(libc::EIO) }
 }

@@ -70,10 +70,8 @@ fn send_once(socket: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::R
     let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let length = mem::size_of_val(raw.as_slice()) as u32;
     let mut control = ControlBuffer::new();
-    let mut vector = libc::iovec {
-        iov_base: bytes.as_ptr().cast_mut().cast(),
-        iov_len: bytes.len(),
-    };
+    let mut vector =
+        libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // SAFETY: all-zero is a valid message header.
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
     message.msg_iov = &raw mut vector;
@@ -82,31 +80,20 @@ fn send_once(socket: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::R
         message.msg_control = control.0.as_mut_ptr().cast();
         // SAFETY: plain arithmetic.
         message.msg_controllen = unsafe { libc::CMSG_SPACE(length) } as usize;
-        assert!(
-            message.msg_controllen <= mem::size_of_val(&control.0),
-            "too many descriptors"
-        );
+        assert!(message.msg_controllen <= mem::size_of_val(&control.0), "too many descriptors");
         // SAFETY: the buffer is aligned, zeroed and long enough for one header with these descriptors.
         unsafe {
             let header = libc::CMSG_FIRSTHDR(&raw const message);
             (*header).cmsg_level = libc::SOL_SOCKET;
             (*header).cmsg_type = libc::SCM_RIGHTS;
             (*header).cmsg_len = libc::CMSG_LEN(length) as usize;
-            ptr::copy_nonoverlapping(
-                raw.as_ptr().cast(),
-                libc::CMSG_DATA(header),
-                length as usize,
-            );
+            ptr::copy_nonoverlapping(raw.as_ptr().cast(), libc::CMSG_DATA(header), length as usize);
         }
     }
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     // SAFETY: the header leads to live buffers of the stated lengths.
     let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) };
-    if sent < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(sent as usize)
-    }
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent as usize) }
 }
 
 /// Receives what is there, waiting for it until `deadline`; 0 bytes are the end of the stream.
@@ -128,10 +115,7 @@ pub(crate) fn receive(
 
 fn receive_once(socket: &UnixStream, buf: &mut [u8]) -> io::Result<Received> {
     let mut control = ControlBuffer::new();
-    let mut vector = libc::iovec {
-        iov_base: buf.as_mut_ptr().cast(),
-        iov_len: buf.len(),
-    };
+    let mut vector = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
     // SAFETY: all-zero is a valid message header.
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
     message.msg_iov = &raw mut vector;
@@ -256,9 +240,5 @@ pub(crate) fn ask_for_pidfd(socket: &UnixStream) {
 pub(crate) fn credentials(socket: &UnixStream) -> io::Result<Credentials> {
     use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
     let peer = getsockopt(socket, PeerCredentials)?;
-    Ok(Credentials {
-        pid: peer.pid(),
-        uid: peer.uid(),
-        gid: peer.gid(),
-    })
+    Ok(Credentials { pid: peer.pid(), uid: peer.uid(), gid: peer.gid() })
 }

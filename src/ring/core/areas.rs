@@ -2,6 +2,8 @@
 
 use std::{any::Any, fmt, ptr::NonNull, sync::Arc};
 
+use crate::sync::{AtomicU32, Ordering};
+
 use super::{
     copy::Data,
     layout::{Bells, Side},
@@ -25,6 +27,7 @@ pub(crate) struct Areas {
     consumer: NonNull<Side>,
     bells: NonNull<Bells>,
     data: Data,
+    presence: Presence,
     // Held for its drop: the mappings behind the pointers.
     _memory: Arc<dyn Any + Send + Sync>,
 }
@@ -49,13 +52,13 @@ impl Areas {
         data: Data,
         memory: Arc<dyn Any + Send + Sync>,
     ) -> Self {
-        Self {
-            producer,
-            consumer,
-            bells,
-            data,
-            _memory: memory,
-        }
+        let presence = Presence(AtomicU32::new(0));
+        Self { producer, consumer, bells, data, presence, _memory: memory }
+    }
+
+    /// Whether both ends are in this process.
+    pub(crate) fn presence(&self) -> &Presence {
+        &self.presence
     }
 
     /// The area that `role` writes.
@@ -84,6 +87,38 @@ impl Areas {
     }
 }
 
+/// Keeps slices of the data apart from the moment at which another process can write it.
+#[derive(Debug)]
+pub(crate) struct Presence(AtomicU32);
+
+impl Presence {
+    /// Set once an end has left the process; the other bits count slices.
+    const GONE: u32 = 1 << 31;
+
+    /// Counts a slice, unless an end is gone.
+    pub(crate) fn enter(&self) -> bool {
+        let mut now = self.0.load(Ordering::Relaxed);
+        while now & Self::GONE == 0 {
+            match self.0.compare_exchange_weak(now, now + 1, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(seen) => now = seen,
+            }
+        }
+        false
+    }
+
+    /// Counts a slice off.
+    pub(crate) fn leave(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes that an end leaves the process, unless slices are out.
+    pub(crate) fn go(&self) -> bool {
+        let gone = self.0.compare_exchange(0, Self::GONE, Ordering::Relaxed, Ordering::Relaxed);
+        matches!(gone, Ok(_) | Err(Self::GONE))
+    }
+}
+
 impl Role {
     /// The other one.
     #[inline(always)]
@@ -97,8 +132,6 @@ impl Role {
 
 impl fmt::Debug for Areas {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Areas")
-            .field("capacity", &self.data.capacity())
-            .finish_non_exhaustive()
+        f.debug_struct("Areas").field("capacity", &self.data.capacity()).finish_non_exhaustive()
     }
 }

@@ -38,11 +38,8 @@ fn load_error(side: &Side) -> RemoteError {
     let closing = &side.closing;
     let kind = kind_of(closing.kind.load(Ordering::Relaxed));
     let length = (closing.length.load(Ordering::Relaxed) as usize).min(MAX_TEXT);
-    let bytes: Vec<u8> = closing
-        .text
-        .iter()
-        .flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes())
-        .collect();
+    let bytes: Vec<u8> =
+        closing.text.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()).collect();
     RemoteError::new(kind, String::from_utf8_lossy(&bytes[..length]))
 }
 
@@ -76,10 +73,7 @@ fn store_error(side: &Side, cause: &Cause) {
 
 /// The last place at or before `limit` where `text` can be cut.
 fn floor_char_boundary(text: &str, limit: usize) -> usize {
-    (0..=limit.min(text.len()))
-        .rev()
-        .find(|&at| text.is_char_boundary(at))
-        .unwrap_or(0)
+    (0..=limit.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
 /// The wire code of each kind that crosses the border: its index, plus one. Entries are only ever appended; 0 and
@@ -125,16 +119,11 @@ const KINDS: [ErrorKind; 36] = [
 ];
 
 fn code_of(kind: ErrorKind) -> u32 {
-    KINDS
-        .iter()
-        .position(|&k| k == kind)
-        .map_or(0, |index| index as u32 + 1)
+    KINDS.iter().position(|&k| k == kind).map_or(0, |index| index as u32 + 1)
 }
 
 fn kind_of(code: u32) -> ErrorKind {
-    let known = (code as usize)
-        .checked_sub(1)
-        .and_then(|index| KINDS.get(index));
+    let known = (code as usize).checked_sub(1).and_then(|index| KINDS.get(index));
     known.copied().unwrap_or(ErrorKind::Other)
 }
 
@@ -155,9 +144,7 @@ mod tests {
     fn a_long_text_is_cut_between_characters() {
         let side = Side::default();
         publish(&side, Some(&Cause::new("ü".repeat(200))));
-        let Ok(PeerState::Error(error)) = PeerState::load(&side) else {
-            panic!("no error")
-        };
+        let Ok(PeerState::Error(error)) = PeerState::load(&side) else { panic!("no error") };
         assert_eq!(error.text(), "ü".repeat(120));
     }
 
@@ -167,9 +154,7 @@ mod tests {
         side.closing.length.store(u32::MAX, Ordering::Relaxed);
         side.closing.text[0].store(u64::MAX, Ordering::Relaxed);
         side.closing.state.store(state::ERROR, Ordering::Relaxed);
-        let Ok(PeerState::Error(error)) = PeerState::load(&side) else {
-            panic!("no error")
-        };
+        let Ok(PeerState::Error(error)) = PeerState::load(&side) else { panic!("no error") };
         assert!(error.text().starts_with('\u{fffd}'));
         side.closing.state.store(3, Ordering::Relaxed);
         assert!(PeerState::load(&side).is_err());

@@ -18,11 +18,12 @@ pub(crate) struct Consumer {
 impl Consumer {
     /// Goes on at `pos`; 0 for a new ring.
     pub(crate) fn new(areas: Arc<Areas>, pos: u64) -> Self {
-        Self {
-            areas,
-            pos,
-            cached_write_pos: pos,
-        }
+        Self { areas, pos, cached_write_pos: pos }
+    }
+
+    #[inline(always)]
+    pub(crate) fn areas(&self) -> &Arc<Areas> {
+        &self.areas
     }
 
     /// The position of the next byte.
@@ -49,9 +50,7 @@ impl Consumer {
         let write_pos = self.areas.side(Role::Producer).pos.load(Ordering::Acquire);
         let available = write_pos.wrapping_sub(self.pos);
         if available > self.capacity() || available < self.cached_available() {
-            return Err(Corrupt(
-                "the write position moved backwards, or past the capacity",
-            ));
+            return Err(Corrupt("the write position moved backwards, or past the capacity"));
         }
         self.cached_write_pos = write_pos;
         Ok(available)
@@ -89,11 +88,7 @@ impl Consumer {
         let there = self.cached_available().saturating_sub(ahead);
         let n = there.min(buf.len() as u64) as usize;
         // SAFETY: this is the consumer, and the `n` bytes at `pos + ahead` are published and not released.
-        unsafe {
-            self.areas
-                .data()
-                .get(self.pos.wrapping_add(ahead), &mut buf[..n])
-        };
+        unsafe { self.areas.data().get(self.pos.wrapping_add(ahead), &mut buf[..n]) };
         n
     }
 
@@ -103,9 +98,6 @@ impl Consumer {
         debug_assert!(n <= self.cached_available());
         self.pos = self.pos.wrapping_add(n);
         // ORDER(E2): synchronizes with the Acquire in `Producer::refresh`; our copies out of the span are done.
-        self.areas
-            .side(Role::Consumer)
-            .pos
-            .store(self.pos, Ordering::Release);
+        self.areas.side(Role::Consumer).pos.store(self.pos, Ordering::Release);
     }
 }

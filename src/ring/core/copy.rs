@@ -35,11 +35,7 @@ mod mapped {
         ///   is the same memory as the first.
         pub(crate) unsafe fn new(base: NonNull<u8>, capacity: usize, mirrored: bool) -> Self {
             debug_assert!(capacity.is_power_of_two());
-            Self {
-                base,
-                mask: capacity as u64 - 1,
-                mirrored,
-            }
+            Self { base, mask: capacity as u64 - 1, mirrored }
         }
 
         #[inline(always)]
@@ -132,8 +128,7 @@ mod modelled {
         pub(crate) unsafe fn put(&self, pos: u64, bytes: &[u8]) {
             for (i, byte) in bytes.iter().enumerate() {
                 // SAFETY: loom hands out a pointer that is valid for the closure.
-                self.cell(pos + i as u64)
-                    .with_mut(|cell| unsafe { *cell = *byte });
+                self.cell(pos + i as u64).with_mut(|cell| unsafe { *cell = *byte });
             }
         }
 

@@ -47,27 +47,12 @@ impl Header {
         let u32_at = |at: usize| u32::from_le_bytes(array_at(bytes, at));
         let u64_at = |at: usize| u64::from_le_bytes(array_at(bytes, at));
         let checks = [
-            (
-                u64_at(0x00) == MAGIC,
-                "the header does not begin with the magic",
-            ),
-            (
-                u32_at(0x10) == ENDIAN_MARK.to_le(),
-                "the header was written in another byte order",
-            ),
-            (
-                u16_at(0x08) == VERSION.0,
-                "the header has another major version",
-            ),
+            (u64_at(0x00) == MAGIC, "the header does not begin with the magic"),
+            (u32_at(0x10) == ENDIAN_MARK.to_le(), "the header was written in another byte order"),
+            (u16_at(0x08) == VERSION.0, "the header has another major version"),
             (u32_at(0x0c) as usize >= LENGTH, "the header is too short"),
-            (
-                u32_at(0x38) == crc32c(&bytes[..0x38]),
-                "the header's checksum is wrong",
-            ),
-            (
-                u32_at(0x14) == 0 && u32_at(0x3c) == 0,
-                "the header has flags that are not defined",
-            ),
+            (u32_at(0x38) == crc32c(&bytes[..0x38]), "the header's checksum is wrong"),
+            (u32_at(0x14) == 0 && u32_at(0x3c) == 0, "the header has flags that are not defined"),
         ];
         if let Some((_, fault)) = checks.iter().find(|(holds, _)| !holds) {
             return Err(Corrupt(fault));
@@ -79,9 +64,7 @@ impl Header {
         };
         let capacity = usize::try_from(header.capacity).unwrap_or(0);
         if !capacity.is_power_of_two() || !(MIN_CAPACITY..=MAX_CAPACITY).contains(&capacity) {
-            return Err(Corrupt(
-                "the header's capacity is not a power of two within the limits",
-            ));
+            return Err(Corrupt("the header's capacity is not a power of two within the limits"));
         }
         Ok(header)
     }
@@ -109,11 +92,7 @@ pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    const GOOD: Header = Header {
-        capacity: 65536,
-        data_offset: 4096,
-        nonce: [7; 16],
-    };
+    const GOOD: Header = Header { capacity: 65536, data_offset: 4096, nonce: [7; 16] };
 
     #[test]
     fn the_checksum_is_the_published_one() {

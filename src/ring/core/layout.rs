@@ -125,10 +125,7 @@ impl Default for Side {
 
 impl Default for Bells {
     fn default() -> Self {
-        Self {
-            consumer: Padded(AtomicU32::new(0)),
-            producer: Padded(AtomicU32::new(0)),
-        }
+        Self { consumer: Padded(AtomicU32::new(0)), producer: Padded(AtomicU32::new(0)) }
     }
 }
 

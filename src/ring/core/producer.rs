@@ -19,11 +19,12 @@ impl Producer {
     /// Goes on at `pos`, where `read_pos` bytes were consumed; both are 0 for a new ring.
     pub(crate) fn new(areas: Arc<Areas>, pos: u64, read_pos: u64) -> Self {
         debug_assert!(pos.wrapping_sub(read_pos) <= areas.data().capacity());
-        Self {
-            areas,
-            pos,
-            cached_read_pos: read_pos,
-        }
+        Self { areas, pos, cached_read_pos: read_pos }
+    }
+
+    #[inline(always)]
+    pub(crate) fn areas(&self) -> &Arc<Areas> {
+        &self.areas
     }
 
     /// The position of the next byte.
@@ -57,9 +58,7 @@ impl Producer {
         let fill = self.pos.wrapping_sub(read_pos);
         // A fill beyond what we published is a position ahead of ours; one above the last is a step backwards.
         if fill > self.cached_fill() {
-            return Err(Corrupt(
-                "the read position moved backwards, or past the write position",
-            ));
+            return Err(Corrupt("the read position moved backwards, or past the write position"));
         }
         self.cached_read_pos = read_pos;
         Ok(self.capacity() - fill)
@@ -73,12 +72,7 @@ impl Producer {
     /// Whether the consumer has not said that it is done.
     #[inline(always)]
     pub(crate) fn peer_is_open(&self) -> bool {
-        self.areas
-            .side(Role::Consumer)
-            .closing
-            .state
-            .load(Ordering::Relaxed)
-            == state::OPEN
+        self.areas.side(Role::Consumer).closing.state.load(Ordering::Relaxed) == state::OPEN
     }
 
     /// Whether [`refresh`](Self::refresh) would find `need` free bytes, or the consumer has said a last word. Changes
@@ -97,11 +91,7 @@ impl Producer {
         let room = self.cached_room().saturating_sub(ahead);
         let n = room.min(bytes.len() as u64) as usize;
         // SAFETY: this is the producer, and the `n` bytes at `pos + ahead` lie within the room.
-        unsafe {
-            self.areas
-                .data()
-                .put(self.pos.wrapping_add(ahead), &bytes[..n])
-        };
+        unsafe { self.areas.data().put(self.pos.wrapping_add(ahead), &bytes[..n]) };
         n
     }
 
@@ -115,8 +105,5 @@ impl Producer {
     }
 }
 
-const PUBLISH: Ordering = if cfg!(mutant = "write_pos_relaxed") {
-    Ordering::Relaxed
-} else {
-    Ordering::Release
-};
+const PUBLISH: Ordering =
+    if cfg!(mutant = "write_pos_relaxed") { Ordering::Relaxed } else { Ordering::Release };

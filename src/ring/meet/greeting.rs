@@ -87,10 +87,7 @@ impl Greeting {
             ));
         }
         if u32_at(0x0c) as usize != LENGTH {
-            return refused(format!(
-                "the greeting announces {} bytes, not {LENGTH}",
-                u32_at(0x0c)
-            ));
+            return refused(format!("the greeting announces {} bytes, not {LENGTH}", u32_at(0x0c)));
         }
         if u32_at(0x7c) != crc32c(&bytes[..0x7c]) {
             return refused("the greeting's checksum is wrong".into());
@@ -105,16 +102,8 @@ impl Greeting {
             1 => Ok(Self::Hello(header)),
             2 => Ok(Self::Welcome(header, answered)),
             3 => {
-                let text = bytes[TEXT]
-                    .split(|byte| *byte == 0)
-                    .next()
-                    .unwrap_or_default();
-                Ok(Self::Refusal(
-                    String::from_utf8_lossy(text)
-                        .escape_debug()
-                        .to_string()
-                        .into(),
-                ))
+                let text = bytes[TEXT].split(|byte| *byte == 0).next().unwrap_or_default();
+                Ok(Self::Refusal(String::from_utf8_lossy(text).escape_debug().to_string().into()))
             }
             kind => refused(format!("the greeting is of an unknown kind, {kind}")),
         }
@@ -131,11 +120,7 @@ fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 mod tests {
     use super::*;
 
-    const HEADER: Header = Header {
-        capacity: 4096,
-        data_offset: 4096,
-        nonce: [9; 16],
-    };
+    const HEADER: Header = Header { capacity: 4096, data_offset: 4096, nonce: [9; 16] };
 
     #[test]
     fn greetings_survive_the_crossing() {
@@ -144,10 +129,7 @@ mod tests {
             Greeting::Welcome(HEADER, [3; 16]),
             Greeting::Refusal("no".into()),
         ] {
-            assert_eq!(
-                Greeting::from_bytes(&greeting.to_bytes()).unwrap(),
-                greeting
-            );
+            assert_eq!(Greeting::from_bytes(&greeting.to_bytes()).unwrap(), greeting);
         }
     }
 

@@ -42,9 +42,9 @@ pub(crate) fn connect(socket: UnixStream, options: &Options) -> Result<Stream, E
         }
         Greeting::Refusal(text) => Err(Error::Refused(format!("the peer refused: {text}").into())),
         Greeting::Welcome(..) => Err(Error::Refused("the welcome answers another hello".into())),
-        Greeting::Hello(_) => Err(Error::Refused(
-            "both sides greet as the one that connects".into(),
-        )),
+        Greeting::Hello(_) => {
+            Err(Error::Refused("both sides greet as the one that connects".into()))
+        }
     }
 }
 
@@ -72,18 +72,12 @@ fn accept_hello(
     let header = match greeting {
         Greeting::Hello(header) => header,
         _ => {
-            return Err(Error::Refused(
-                "the peer does not begin with a hello".into(),
-            ));
+            return Err(Error::Refused("the peer does not begin with a hello".into()));
         }
     };
     let peer = Peer::open(header, from, options)?;
     let own = Own::create(options)?;
-    own.send(
-        socket,
-        &Greeting::Welcome(own.producer.header, header.nonce),
-        deadline,
-    )?;
+    own.send(socket, &Greeting::Welcome(own.producer.header, header.nonce), deadline)?;
     Ok((own, peer))
 }
 
@@ -94,11 +88,7 @@ fn prepare(socket: &UnixStream, options: &Options) -> Result<Moment, Error> {
     let peer = socket::credentials(socket).map_err(failed)?;
     if !options.any_user && peer.uid != nix::unistd::geteuid().as_raw() {
         return Err(Error::Refused(
-            format!(
-                "the peer runs as user {}; Options::any_user lets it in",
-                peer.uid
-            )
-            .into(),
+            format!("the peer runs as user {}; Options::any_user lets it in", peer.uid).into(),
         ));
     }
     socket::ask_for_pidfd(socket);
@@ -117,11 +107,7 @@ impl Own {
         let (producer, [producer_fd, bells_fd]) =
             create_producer(options.capacity, random::nonce())?;
         let (consumer, consumer_fd) = create_consumer()?;
-        Ok(Self {
-            producer,
-            consumer,
-            fds: [producer_fd, bells_fd, consumer_fd],
-        })
+        Ok(Self { producer, consumer, fds: [producer_fd, bells_fd, consumer_fd] })
     }
 
     fn send(
@@ -145,9 +131,7 @@ struct Peer {
 impl Peer {
     fn open(announced: Header, from: Received, options: &Options) -> Result<Self, Error> {
         let Ok([producer, bells, consumer]) = <[OwnedFd; DESCRIPTORS]>::try_from(from.fds) else {
-            return Err(Error::Refused(
-                "the greeting does not carry three descriptors".into(),
-            ));
+            return Err(Error::Refused("the greeting does not carry three descriptors".into()));
         };
         let capacity = usize::try_from(announced.capacity).unwrap_or(usize::MAX);
         check_capacity(capacity).map_err(|e| Error::Refused(format!("the peer's {e}").into()))?;
@@ -168,8 +152,11 @@ impl Peer {
 fn stream(socket: UnixStream, own: Own, peer: Peer, options: &Options) -> Stream {
     let outgoing = Arc::new(join(own.producer, peer.consumer));
     let incoming = Arc::new(join(peer.producer, own.consumer));
-    let reader = Reader::new(incoming, options.wait, 0);
-    let writer = Writer::new(outgoing, options.wait, 0, 0);
+    for areas in [&outgoing, &incoming] {
+        areas.presence().go();
+    }
+    let reader = Reader::new(incoming, options, 0);
+    let writer = Writer::new(outgoing, options, 0, 0);
     Link::new(socket, peer.pidfd).attach(&[&reader.end, &writer.end]);
     Stream::new(reader, writer)
 }
@@ -183,9 +170,7 @@ fn receive(socket: &UnixStream, deadline: Moment) -> Result<(Greeting, Received)
         let piece =
             socket::receive(socket, &mut bytes[whole.bytes..], deadline).map_err(|e| lost(&e))?;
         if piece.bytes == 0 {
-            return Err(Error::Refused(
-                "the peer hung up in the middle of the handshake".into(),
-            ));
+            return Err(Error::Refused("the peer hung up in the middle of the handshake".into()));
         }
         if piece.truncated {
             return Err(Error::Refused(
@@ -197,9 +182,7 @@ fn receive(socket: &UnixStream, deadline: Moment) -> Result<(Greeting, Received)
         whole.fds.extend(piece.fds);
         whole.pidfd = piece.pidfd.or(whole.pidfd);
         if whole.fds.len() > DESCRIPTORS {
-            return Err(Error::Refused(
-                "the greeting carries too many descriptors".into(),
-            ));
+            return Err(Error::Refused("the greeting carries too many descriptors".into()));
         }
     }
     let greeting = Greeting::from_bytes(&bytes)?;

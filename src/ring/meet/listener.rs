@@ -91,10 +91,7 @@ impl Listener {
 
     /// Limits [`accept`](Self::accept) to the moment `deadline`; `None` waits for ever.
     pub fn set_deadline(&self, deadline: Option<Instant>) {
-        let mut own = self
-            .deadline
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut own = self.deadline.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *own = deadline.map(Moment::of);
     }
 
@@ -105,10 +102,7 @@ impl Listener {
 
     fn next(&self) -> Result<UnixStream, Error> {
         loop {
-            let deadline = *self
-                .deadline
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let deadline = *self.deadline.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             wait_for(self.socket.as_fd(), PollFlags::POLLIN, deadline).map_err(|e| {
                 match e.kind() {
                     ErrorKind::TimedOut => Error::Timeout,
@@ -199,15 +193,8 @@ pub(crate) fn connect_path(path: &Path, options: &Options) -> Result<Stream, Err
 
 /// Connects, waiting at most `timeout` for room in the listener's queue.
 fn dial(path: &Path, timeout: Duration) -> Result<UnixStream, Errno> {
-    let fd = socket(
-        AddressFamily::Unix,
-        SockType::Stream,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )?;
-    let micros = i64::try_from(timeout.as_micros())
-        .unwrap_or(i64::MAX)
-        .max(1);
+    let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let micros = i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX).max(1);
     setsockopt(&fd, SendTimeout, &TimeVal::microseconds(micros))?;
     let address = UnixAddr::new(path)?;
     loop {
@@ -228,10 +215,7 @@ fn remove_if_stale(path: &Path) -> Result<(), Error> {
         Err(Errno::ENOENT) => Ok(()),
         // Connected, or the queue is full: somebody is there. Or we may not even ask.
         Ok(_) | Err(Errno::ETIMEDOUT) => Err(os_error(
-            format!(
-                "listening at {}: another process listens there",
-                path.display()
-            ),
+            format!("listening at {}: another process listens there", path.display()),
             Errno::EADDRINUSE,
         )),
         Err(e) => Err(os_error(format!("listening at {}", path.display()), e)),

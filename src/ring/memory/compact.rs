@@ -38,24 +38,11 @@ pub(crate) fn create(capacity: usize) -> Result<(Areas, OwnedFd), Error> {
 
 /// Maps a direction whose size and seals were checked.
 pub(crate) fn map(fd: BorrowedFd<'_>, capacity: usize) -> Result<Areas, Error> {
-    let mapping = Arc::new(Mapping::new(
-        fd,
-        DATA + capacity,
-        capacity,
-        Access::ReadWrite,
-    )?);
+    let mapping = Arc::new(Mapping::new(fd, DATA + capacity, capacity, Access::ReadWrite)?);
     // SAFETY: the data begins at `DATA`, has `capacity` bytes, and is mapped again right behind.
     let data = unsafe { Data::new(mapping.at(DATA), capacity, true) };
     let (producer, consumer, bells) = (mapping.at(0), mapping.at(CONSUMER), mapping.at(BELLS));
     // SAFETY: each area lies within the mapping, page-aligned; fresh zeroed memory is their initial state, and they are
     // atomic whatever they hold. The mapping is writable.
-    Ok(unsafe {
-        Areas::new(
-            producer.cast(),
-            consumer.cast(),
-            bells.cast(),
-            data,
-            mapping,
-        )
-    })
+    Ok(unsafe { Areas::new(producer.cast(), consumer.cast(), bells.cast(), data, mapping) })
 }

@@ -52,16 +52,10 @@ impl Mapping {
         let reserved = unsafe { mmap_anonymous(None, length, ProtFlags::PROT_NONE, private) };
         let base = reserved.map_err(failed)?.cast::<u8>();
         // From here on, drop unmaps whatever stands in the range.
-        let mapping = Self {
-            base,
-            length: length.get(),
-            origin: Origin::here(),
-        };
+        let mapping = Self { base, length: length.get(), origin: Origin::here() };
         mapping.place(fd, 0, size, 0, access).map_err(failed)?;
         if tail != 0 {
-            mapping
-                .place(fd, size, tail, size - tail, access)
-                .map_err(failed)?;
+            mapping.place(fd, size, tail, size - tail, access).map_err(failed)?;
         }
         // A forked child has no business here: it must not even be able to.
         // SAFETY: the range is this mapping's.

@@ -49,11 +49,7 @@ pub(crate) fn seal(fd: BorrowedFd<'_>, seals: SealFlag) -> Result<(), Error> {
 /// Allocates every page with signals held back: under a periodic signal the kernel would start again for ever.
 fn allocate(fd: BorrowedFd<'_>, size: usize) -> Result<(), Errno> {
     let mut before = SigSet::empty();
-    pthread_sigmask(
-        SigmaskHow::SIG_BLOCK,
-        Some(&SigSet::all()),
-        Some(&mut before),
-    )?;
+    pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut before))?;
     let result = fallocate(fd, FallocateFlags::empty(), 0, size as i64);
     pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
     result
@@ -89,9 +85,7 @@ pub(crate) fn check(
     if (stat.st_blocks as u64) < size as u64 / 512 {
         return Err(refused("has pages that are not allocated"));
     }
-    let kind = fstatfs(fd)
-        .map_err(|_| refused("cannot be examined"))?
-        .filesystem_type();
+    let kind = fstatfs(fd).map_err(|_| refused("cannot be examined"))?.filesystem_type();
     if kind != TMPFS_MAGIC && kind != HUGETLBFS_MAGIC {
         return Err(refused("is not in memory"));
     }

@@ -29,10 +29,7 @@ impl Page {
         let failed = |e| io_error("mapping a page of shared memory", &e);
         let map = map.map_err(failed)?;
         map.advise(Advice::DontFork).map_err(failed)?;
-        Ok(Self {
-            map: ManuallyDrop::new(map),
-            origin: Origin::here(),
-        })
+        Ok(Self { map: ManuallyDrop::new(map), origin: Origin::here() })
     }
 
     /// The address of its first byte.

@@ -34,9 +34,8 @@ use crate::{
 
 const DATA: usize = AREA_SIZE;
 
-const FIXED_SIZE: SealFlag = SealFlag::F_SEAL_SHRINK
-    .union(SealFlag::F_SEAL_GROW)
-    .union(SealFlag::F_SEAL_SEAL);
+const FIXED_SIZE: SealFlag =
+    SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);
 const READ_ONLY_FOR_OTHERS: SealFlag = FIXED_SIZE.union(SealFlag::F_SEAL_FUTURE_WRITE);
 
 /// The files of a direction's writing side, and their mappings, in either process.
@@ -59,24 +58,13 @@ pub(crate) fn create_producer(
     let size = DATA + capacity;
     let fd = object::create(c"ringpipe-producer", size)?;
     let producer = Mapping::new(fd.as_fd(), size, capacity, Access::ReadWrite)?;
-    let header = Header {
-        capacity: capacity as u64,
-        data_offset: DATA as u64,
-        nonce,
-    };
+    let header = Header { capacity: capacity as u64, data_offset: DATA as u64, nonce };
     write_header(&producer, header);
     object::seal(fd.as_fd(), READ_ONLY_FOR_OTHERS)?;
     let bells_fd = object::create(c"ringpipe-doorbells", AREA_SIZE)?;
     object::seal(bells_fd.as_fd(), FIXED_SIZE)?;
     let bells = Page::map(bells_fd.as_fd(), Access::ReadWrite)?;
-    Ok((
-        ProducerFiles {
-            producer,
-            bells,
-            header,
-        },
-        [fd, bells_fd],
-    ))
+    Ok((ProducerFiles { producer, bells, header }, [fd, bells_fd]))
 }
 
 /// Makes the reading side of a direction; the descriptor is for the peer.
@@ -106,11 +94,7 @@ pub(crate) fn open_producer(
             "the header in memory is not the one that was announced".into(),
         ));
     }
-    Ok(ProducerFiles {
-        producer,
-        bells: Page::map(bells, Access::ReadWrite)?,
-        header,
-    })
+    Ok(ProducerFiles { producer, bells: Page::map(bells, Access::ReadWrite)?, header })
 }
 
 /// Maps a peer's reading side, if it is what it must be.
@@ -129,13 +113,7 @@ pub(crate) fn join(producer: ProducerFiles, consumer: ConsumerFile) -> Areas {
     // SAFETY: each area is a page of its own, and atomic whatever it holds. A side that this process made is mapped
     // writable, and it takes only the role of a side that it made.
     unsafe {
-        Areas::new(
-            own.cast(),
-            peer.cast(),
-            bells.cast(),
-            data,
-            Arc::new((producer, consumer)),
-        )
+        Areas::new(own.cast(), peer.cast(), bells.cast(), data, Arc::new((producer, consumer)))
     }
 }
 

@@ -26,19 +26,12 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(socket: UnixStream, pidfd: Option<OwnedFd>) -> Arc<Self> {
-        Arc::new(Self {
-            socket,
-            pidfd,
-            ends: OnceLock::new(),
-            registration: OnceLock::new(),
-        })
+        Arc::new(Self { socket, pidfd, ends: OnceLock::new(), registration: OnceLock::new() })
     }
 
     /// Has `ends` told when the peer dies, and keeps the link alive for as long as they are. Called once.
     pub(crate) fn attach(self: &Arc<Self>, ends: &[&Arc<End>]) {
-        let _ = self
-            .ends
-            .set(ends.iter().map(|end| Arc::downgrade(end)).collect());
+        let _ = self.ends.set(ends.iter().map(|end| Arc::downgrade(end)).collect());
         if let Some(registration) = Watcher::here().watch(self) {
             let _ = self.registration.set(registration);
         }
@@ -59,13 +52,7 @@ impl Link {
 
     /// Tells the ends.
     pub(super) fn peer_died(&self) {
-        for end in self
-            .ends
-            .get()
-            .into_iter()
-            .flatten()
-            .filter_map(Weak::upgrade)
-        {
+        for end in self.ends.get().into_iter().flatten().filter_map(Weak::upgrade) {
             end.peer_died();
         }
     }
@@ -74,10 +61,7 @@ impl Link {
     /// becomes readable says nothing.
     pub(super) fn signs(&self) -> impl Iterator<Item = (BorrowedFd<'_>, EpollFlags)> {
         let socket = (self.socket.as_fd(), EpollFlags::EPOLLRDHUP);
-        let pidfd = self
-            .pidfd
-            .as_ref()
-            .map(|fd| (fd.as_fd(), EpollFlags::EPOLLIN));
+        let pidfd = self.pidfd.as_ref().map(|fd| (fd.as_fd(), EpollFlags::EPOLLIN));
         std::iter::once(socket).chain(pidfd)
     }
 }

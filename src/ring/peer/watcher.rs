@@ -64,10 +64,7 @@ impl Watcher {
             if let Some(watcher) = watcher.filter(|watcher| watcher.origin.is_here()) {
                 return watcher;
             }
-            let fresh = Box::new(Self {
-                origin: Origin::here(),
-                state: Mutex::default(),
-            });
+            let fresh = Box::new(Self { origin: Origin::here(), state: Mutex::default() });
             let fresh = Box::into_raw(fresh);
             if CURRENT
                 .compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire)
@@ -126,12 +123,7 @@ impl Watcher {
     /// Starts the thread with every signal blocked: the application's handlers run on threads of its own.
     fn start(&'static self, set: Arc<Set>) -> Option<()> {
         let mut before = SigSet::empty();
-        pthread_sigmask(
-            SigmaskHow::SIG_BLOCK,
-            Some(&SigSet::all()),
-            Some(&mut before),
-        )
-        .ok()?;
+        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut before)).ok()?;
         let thread = thread::Builder::new()
             .name("ringpipe-watch".into())
             .stack_size(64 << 10)
@@ -177,17 +169,13 @@ impl Set {
     fn new() -> Option<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).ok()?;
         let kick = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).ok()?;
-        epoll
-            .add(&kick, EpollEvent::new(EpollFlags::EPOLLIN, KICK))
-            .ok()?;
+        epoll.add(&kick, EpollEvent::new(EpollFlags::EPOLLIN, KICK)).ok()?;
         Some(Self { epoll, kick })
     }
 
     /// Edge-triggered, because once is enough.
     fn add(&self, fd: BorrowedFd<'_>, sign: EpollFlags, id: u64) -> Option<()> {
-        self.epoll
-            .add(fd, EpollEvent::new(sign | EpollFlags::EPOLLET, id))
-            .ok()
+        self.epoll.add(fd, EpollEvent::new(sign | EpollFlags::EPOLLET, id)).ok()
     }
 
     fn remove(&self, fd: BorrowedFd<'_>) {

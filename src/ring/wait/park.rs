@@ -38,11 +38,7 @@ impl Sleeper {
         if cfg!(mutant = "doorbell_after_second_look") {
             listened = bell.listen();
         }
-        let woke = if ready {
-            Woke::LookAgain
-        } else {
-            bell.sleep(listened, deadline)
-        };
+        let woke = if ready { Woke::LookAgain } else { bell.sleep(listened, deadline) };
         own.sleep.parked.store(0, Ordering::Relaxed);
         woke
     }

@@ -51,12 +51,7 @@ pub(crate) struct Patience {
 
 impl Patience {
     pub(crate) fn new(wait: Wait) -> Self {
-        Self {
-            wait,
-            budget: LONGEST,
-            sleeps: 0,
-            alone: cpu::online() == 1,
-        }
+        Self { wait, budget: LONGEST, sleeps: 0, alone: cpu::online() == 1 }
     }
 
     /// Looks until `ready` says so, or it is time to sleep (`false`). `ready` must also say so when the call has to end.
@@ -80,11 +75,7 @@ impl Patience {
             return false;
         }
         self.sleeps += 1;
-        let limit = if self.sleeps % TRY_AGAIN == 0 {
-            LONGEST
-        } else {
-            self.budget
-        };
+        let limit = if self.sleeps % TRY_AGAIN == 0 { LONGEST } else { self.budget };
         let start = Moment::now();
         let mut pauses = 1;
         loop {
