@@ -1,5 +1,5 @@
 //! A pipe as Go's `io.Pipe`, in memory and between processes, behind one API.
-#![cfg_attr(docsrs, feature(doc_cfg))]
+#![deny(clippy::print_stdout, clippy::unwrap_used)]
 
 pub mod ends;
 pub mod error;
@@ -12,4 +12,6 @@ mod sys;
 pub use ends::{Control, Gate, ReadEnd, WriteEnd};
 pub use error::{Error, RemoteError};
 #[cfg(target_os = "linux")]
-pub use ring::{Grant, Listener, Options, Reader, Span, Stats, Stream, Wait, Writer, ring};
+pub use ring::{
+    Doorbell, Grant, Listener, Options, Pollable, Reader, Span, Stats, Stream, Wait, Writer, ring,
+};

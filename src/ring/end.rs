@@ -5,13 +5,23 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
 use super::{
-    core::{Areas, areas::Role, closing, layout::Side},
-    doorbell::{Doorbell, futex::FutexBell},
+    core::{
+        Areas,
+        areas::Role,
+        closing,
+        layout::{ARMED, Side},
+    },
+    doorbell::{
+        Doorbell,
+        futex::FutexBell,
+        pollable::{Light, Switch},
+    },
     peer::Link,
     wait::ring_for_closing,
 };
@@ -52,6 +62,19 @@ pub(crate) struct End {
     closed: Mutex<bool>,
     /// The tie to the process on the other side, if it is another one.
     link: OnceLock<Arc<Link>>,
+    /// What this end polls, and what makes the peer's poll return; only for ends that are polled.
+    light: OnceLock<Light>,
+    /// What it takes to hand the end to a child; only while both ends are in this process.
+    home: OnceLock<Home>,
+    peer_switch: OnceLock<Switch>,
+}
+
+/// Where a ring with both ends in one process lives.
+#[derive(Debug)]
+pub(crate) struct Home {
+    pub(crate) file: Arc<OwnedFd>,
+    /// The other end.
+    pub(crate) sibling: Weak<End>,
 }
 
 impl End {
@@ -65,7 +88,29 @@ impl End {
             timeout: AtomicU64::new(0),
             closed: Mutex::new(false),
             link: OnceLock::new(),
+            light: OnceLock::new(),
+            home: OnceLock::new(),
+            peer_switch: OnceLock::new(),
         }
+    }
+
+    pub(crate) fn areas(&self) -> &Areas {
+        &self.areas
+    }
+
+    pub(crate) fn home(&self) -> Option<&Home> {
+        self.home.get()
+    }
+
+    /// Called once, for a ring with both ends in this process.
+    pub(crate) fn set_home(&self, home: Home) {
+        let _ = self.home.set(home);
+    }
+
+    /// Ends this side's use of the end without a word to the other: another process has taken it up.
+    pub(crate) fn abandon(&self) {
+        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.set_attention(attention::CLOSED, true);
     }
 
     /// Whether a call may go ahead without a closer look.
@@ -135,13 +180,34 @@ impl End {
 
     /// Wakes the peer. `parked` is its own word about how it sleeps.
     #[cold]
-    pub(crate) fn ring_peer(&self, _parked: u64) {
-        self.bell(self.role.peer()).ring();
+    pub(crate) fn ring_peer(&self, parked: u64) {
+        match self.peer_switch.get() {
+            Some(switch) if parked & ARMED != 0 => switch.raise(),
+            _ => self.bell(self.role.peer()).ring(),
+        }
     }
 
-    /// Makes a call that is blocked on this end look again.
+    /// Makes a call that is blocked on this end look again, and a poll return.
     fn interrupt(&self) {
         self.own_bell().ring();
+        if let Some(light) = self.light() {
+            light.raise();
+        }
+    }
+
+    /// What this end polls, if it is made for that.
+    pub(crate) fn light(&self) -> Option<&Light> {
+        self.light.get()
+    }
+
+    /// Makes this end one that is polled. Called once.
+    pub(crate) fn set_light(&self, light: Light) {
+        let _ = self.light.set(light);
+    }
+
+    /// Makes the peer one that polls. Called once.
+    pub(crate) fn set_peer_switch(&self, switch: Switch) {
+        let _ = self.peer_switch.set(switch);
     }
 
     /// Keeps the tie to the other process for as long as the end lives. Called once.

@@ -3,12 +3,14 @@
 pub(crate) mod core;
 mod doorbell;
 mod end;
+mod handover;
 mod in_place;
 mod meet;
 mod memory;
 mod message;
 mod options;
 mod peer;
+mod pollable;
 mod reader;
 mod stats;
 mod stream;
@@ -16,9 +18,11 @@ mod wait;
 mod waiting;
 mod writer;
 
+pub use doorbell::pollable::Doorbell;
 pub use in_place::{Grant, Span};
 pub use meet::Listener;
 pub use options::Options;
+pub use pollable::Pollable;
 pub use reader::Reader;
 pub use stats::Stats;
 pub use stream::Stream;

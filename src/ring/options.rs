@@ -5,10 +5,12 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Reader, Writer,
     core::layout::{MAX_CAPACITY, MIN_CAPACITY},
+    doorbell::pollable::{Doorbell, Light},
+    end::Home,
     memory::compact,
     wait::Wait,
 };
-use crate::error::Error;
+use crate::{error::Error, sys::io_error};
 
 /// What a new ring shall be like. Both sides may choose their own, but for the capacity, which is the writer's.
 ///
@@ -22,6 +24,7 @@ use crate::error::Error;
 pub struct Options {
     pub(crate) capacity: usize,
     pub(crate) wait: Wait,
+    pub(crate) doorbell: Doorbell,
     pub(crate) max_peer_capacity: usize,
     pub(crate) max_message: u32,
     pub(crate) handshake_timeout: Duration,
@@ -33,6 +36,7 @@ impl Default for Options {
         Self {
             capacity: 1 << 20,
             wait: Wait::default(),
+            doorbell: Doorbell::default(),
             max_peer_capacity: 64 << 20,
             max_message: 64 << 20,
             handshake_timeout: Duration::from_secs(1),
@@ -58,6 +62,13 @@ impl Options {
     #[must_use]
     pub fn wait(mut self, wait: Wait) -> Self {
         self.wait = wait;
+        self
+    }
+
+    /// How this side's ends can be waited for.
+    #[must_use]
+    pub fn doorbell(mut self, doorbell: Doorbell) -> Self {
+        self.doorbell = doorbell;
         self
     }
 
@@ -96,10 +107,24 @@ impl Options {
     /// descriptor left.
     pub fn ring(&self) -> Result<(Reader, Writer), Error> {
         check_capacity(self.capacity)?;
-        let (areas, _file) = compact::create(self.capacity)?;
+        let (areas, file) = compact::create(self.capacity)?;
+        let file = Arc::new(file);
         let areas = Arc::new(areas);
-        let reader = Reader::new(areas.clone(), self, 0);
-        Ok((reader, Writer::new(areas, self, 0, 0)))
+        let mut reader = Reader::new(areas.clone(), self, 0);
+        let mut writer = Writer::new(areas, self, 0, 0);
+        for (end, other) in [(&reader.end, &writer.end), (&writer.end, &reader.end)] {
+            end.set_home(Home { file: file.clone(), sibling: Arc::downgrade(other) });
+        }
+        if self.doorbell == Doorbell::EventFd {
+            let failed = |e| io_error("making descriptors to poll", &e);
+            let (reader_light, reader_switch) = Light::local().map_err(failed)?;
+            let (writer_light, writer_switch) = Light::local().map_err(failed)?;
+            reader.end.set_peer_switch(writer_switch);
+            writer.end.set_peer_switch(reader_switch);
+            reader.set_pollable(reader_light);
+            writer.set_pollable(writer_light);
+        }
+        Ok((reader, writer))
     }
 }
 

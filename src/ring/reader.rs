@@ -10,6 +10,7 @@ use std::{
 use super::{
     Options,
     core::{Areas, Consumer, PeerState, areas::Role},
+    doorbell::pollable::Light,
     end::{End, attention},
     in_place::as_uninit,
     stats::Stats,
@@ -43,6 +44,8 @@ pub struct Reader {
     pub(super) waiting: Waiting,
     /// How the stream ended, once it has: `None` inside is its regular end.
     ended: Option<Option<Error>>,
+    /// Somebody polls this end.
+    polled: bool,
     pub(super) max_message: u32,
     /// A message longer than the ring that is not complete: its length, and what came of it.
     pub(super) unfinished: Option<(usize, Vec<u8>)>,
@@ -57,9 +60,22 @@ impl Reader {
             end,
             waiting,
             ended: None,
+            polled: false,
             max_message: options.max_message,
             unfinished: None,
         }
+    }
+
+    /// Makes this a polled end, with a light of its own and a switch for the writer's if that is polled.
+    pub(crate) fn set_pollable(&mut self, light: Light) {
+        self.end.set_light(light);
+        self.polled = true;
+        self.settle();
+    }
+
+    /// Whether nothing more will come.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.is_some()
     }
 
     /// Bytes the ring holds at most.
@@ -95,6 +111,9 @@ impl Reader {
         self.core.release(n);
         self.waiting.stats.bytes += n;
         self.waiting.notify(&self.end, self.end.peer(), self.core.pos());
+        if self.polled {
+            self.settle();
+        }
     }
 
     /// Waits until `need` bytes are readable, and gives how many are. Fewer than `need` mean that the stream ended
@@ -104,7 +123,11 @@ impl Reader {
         if self.end.calm() && self.core.cached_available() >= need {
             return Ok(self.core.cached_available());
         }
-        self.readable_slow(need, block).map_err(|error| self.failed(error))
+        let there = self.readable_slow(need, block);
+        if self.polled {
+            self.settle();
+        }
+        there.map_err(|failure| self.failed(failure))
     }
 
     fn readable_slow(&mut self, need: u64, block: bool) -> Result<u64, Failure> {

@@ -24,9 +24,11 @@ const SLICE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Waiting {
     patience: Patience,
-    sleeper: Sleeper,
+    pub(super) sleeper: Sleeper,
     notifier: Notifier,
     pub(crate) stats: Stats,
+    /// The end's light is known to be on.
+    pub(super) raised: bool,
 }
 
 /// How a wait ended.
@@ -65,6 +67,7 @@ impl Waiting {
             sleeper: Sleeper::default(),
             notifier: Notifier::default(),
             stats: Stats { capacity, ..Stats::default() },
+            raised: false,
         }
     }
 

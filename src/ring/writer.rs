@@ -9,6 +9,7 @@ use std::{
 use super::{
     Options,
     core::{Areas, PeerState, Producer, areas::Role},
+    doorbell::pollable::Light,
     end::{End, attention},
     stats::Stats,
     waiting::{Failure, Waited, Waiting},
@@ -49,6 +50,8 @@ pub struct Writer {
     pub(super) waiting: Waiting,
     /// Why nothing can be written any more, once that is so.
     ended: Option<Error>,
+    /// Somebody polls this end.
+    polled: bool,
     pub(super) max_message: u32,
     /// A message longer than the ring that is not complete: its length, and how much of it went in.
     pub(super) unfinished: Option<(usize, usize)>,
@@ -63,9 +66,17 @@ impl Writer {
             end,
             waiting,
             ended: None,
+            polled: false,
             max_message: options.max_message,
             unfinished: None,
         }
+    }
+
+    /// Makes this a polled end.
+    pub(crate) fn set_pollable(&mut self, light: Light) {
+        self.end.set_light(light);
+        self.polled = true;
+        self.settle();
     }
 
     /// Bytes the ring holds at most.
@@ -124,6 +135,9 @@ impl Writer {
     pub(super) fn publish(&mut self, n: u64) -> io::Result<()> {
         self.core.publish(n);
         self.waiting.notify(&self.end, self.end.peer(), self.core.pos());
+        if self.polled {
+            self.settle();
+        }
         // After the fence in `notify`; the other half of this is in `End::close`.
         if self.end.attention() & attention::CLOSED != 0 {
             return Err(Error::Closed.into());
@@ -143,7 +157,11 @@ impl Writer {
         if self.is_easy() && self.core.cached_room() >= need {
             return Ok(self.core.cached_room());
         }
-        self.writable_slow(need, block, start).map_err(|failure| self.failed(failure))
+        let room = self.writable_slow(need, block, start);
+        if self.polled {
+            self.settle();
+        }
+        room.map_err(|failure| self.failed(failure))
     }
 
     fn writable_slow(

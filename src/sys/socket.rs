@@ -11,7 +11,7 @@ use std::{
 
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::epoll::EpollFlags,
+    sys::{epoll::EpollFlags, stat::fstat},
 };
 
 use super::clock::Moment;
@@ -241,4 +241,30 @@ pub(crate) fn credentials(socket: &UnixStream) -> io::Result<Credentials> {
     use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
     let peer = getsockopt(socket, PeerCredentials)?;
     Ok(Credentials { pid: peer.pid(), uid: peer.uid(), gid: peer.gid() })
+}
+
+/// What tells this socket from every other one of the system.
+pub(crate) fn inode(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(fstat(socket)?.st_ino)
+}
+
+/// Takes the descriptor with this number, if it is the socket that the parent spoke of.
+pub(crate) fn take_inherited_socket(fd: RawFd, expected: u64) -> Option<UnixStream> {
+    // SAFETY: `fcntl` and `fstat` may be asked about any number; nothing is done with a wrong one.
+    let borrowed = unsafe {
+        if fd < 0 || libc::fcntl(fd, libc::F_GETFD) != 0 {
+            // Closed, or one that this process opened itself: those are close-on-exec.
+            return None;
+        }
+        BorrowedFd::borrow_raw(fd)
+    };
+    if inode(borrowed).ok()? != expected {
+        return None;
+    }
+    // SAFETY: it was made for this process, which knows of it from its environment alone. The flag keeps it from being
+    // taken twice.
+    unsafe {
+        libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+        Some(OwnedFd::from_raw_fd(fd).into())
+    }
 }

@@ -1,6 +1,7 @@
 //! How a sleeper is woken: one file per mechanism, the same three functions.
 
 pub(crate) mod futex;
+pub(crate) mod pollable;
 
 use crate::sys::clock::Moment;
 pub(crate) use crate::sys::futex::Woke;

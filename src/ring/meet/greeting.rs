@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! +0x00 magic u64 "ringmeet"   +0x08 major u16   +0x0a minor u16   +0x0c length u32 (128)   +0x10 endian mark u32
-//! +0x14 kind u32 (1 hello, 2 welcome, 3 refusal)   +0x18 capacity u64   +0x20 data offset u64
-//! +0x28 nonce [u8; 16]   +0x38 the hello's nonce in a welcome, else zeros [u8; 16]
+//! +0x14 kind u32 (1 hello, 2 welcome, 3 refusal, 4 handover)   +0x18 capacity u64   +0x20 data offset u64
+//! +0x28 nonce [u8; 16]   +0x38 [u8; 16]: the hello's nonce in a welcome; in a handover the number of sleeps u64, zeros
+//! u64; else zeros
 //! +0x48 text of a refusal, zero-padded [u8; 48]   +0x78 zeros u32   +0x7c CRC-32C of the bytes before u32
 //! ```
-//! A hello and a welcome carry three descriptors: the sender's producer file, its doorbell file, its consumer file.
+//! A hello and a welcome carry three descriptors: the sender's producer file, its doorbell file, its consumer file. A
+//! sender that polls its ends adds two sockets: one to make its reader's descriptor readable, one for its writer's. A handover
+//! carries one, the compact file, and is the only message of its socket.
 
 use std::sync::Arc;
 
@@ -20,8 +23,9 @@ use crate::{
 
 /// Bytes of a greeting.
 pub(super) const LENGTH: usize = 128;
-/// Descriptors that a hello and a welcome carry.
-pub(super) const DESCRIPTORS: usize = 3;
+/// Descriptors that a hello and a welcome carry, without and with those of a sender that polls.
+pub(super) const FILES: usize = 3;
+pub(super) const FILES_AND_SWITCHES: usize = FILES + 2;
 const MAGIC: u64 = u64::from_le_bytes(*b"ringmeet");
 const TEXT: std::ops::Range<usize> = 0x48..0x78;
 
@@ -32,8 +36,18 @@ pub(super) enum Greeting {
     Hello(Header),
     /// The accepting side's memory, and the nonce of the hello it answers.
     Welcome(Header, [u8; 16]),
+    /// An existing ring, for a child.
+    Handover(Handover),
     /// Why there will be no stream.
     Refusal(Box<str>),
+}
+
+/// What a child needs to know of the end it takes up, beside the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Handover {
+    pub(crate) header: Header,
+    /// How often the end has slept: the numbers of its sleeps go on from there.
+    pub(crate) sleeps: u64,
 }
 
 impl Greeting {
@@ -41,8 +55,11 @@ impl Greeting {
         let mut bytes = [0; LENGTH];
         let (kind, header, answered) = match self {
             Self::Hello(header) => (1u32, Some(header), None),
-            Self::Welcome(header, nonce) => (2, Some(header), Some(nonce)),
+            Self::Welcome(header, nonce) => (2, Some(header), Some(*nonce)),
             Self::Refusal(_) => (3, None, None),
+            Self::Handover(Handover { header, sleeps }) => {
+                (4, Some(header), Some(u128::from(*sleeps).to_le_bytes()))
+            }
         };
         bytes[0x00..0x08].copy_from_slice(&MAGIC.to_le_bytes());
         bytes[0x08..0x0a].copy_from_slice(&VERSION.0.to_le_bytes());
@@ -55,8 +72,8 @@ impl Greeting {
             bytes[0x20..0x28].copy_from_slice(&header.data_offset.to_le_bytes());
             bytes[0x28..0x38].copy_from_slice(&header.nonce);
         }
-        if let Some(nonce) = answered {
-            bytes[0x38..0x48].copy_from_slice(nonce);
+        if let Some(field) = answered {
+            bytes[0x38..0x48].copy_from_slice(&field);
         }
         if let Self::Refusal(text) = self {
             let fits = text.bytes().zip(&mut bytes[TEXT]);
@@ -105,6 +122,7 @@ impl Greeting {
                 let text = bytes[TEXT].split(|byte| *byte == 0).next().unwrap_or_default();
                 Ok(Self::Refusal(String::from_utf8_lossy(text).escape_debug().to_string().into()))
             }
+            4 => Ok(Self::Handover(Handover { header, sleeps: u64_at(0x38) })),
             kind => refused(format!("the greeting is of an unknown kind, {kind}")),
         }
     }
@@ -128,6 +146,7 @@ mod tests {
             Greeting::Hello(HEADER),
             Greeting::Welcome(HEADER, [3; 16]),
             Greeting::Refusal("no".into()),
+            Greeting::Handover(Handover { header: HEADER, sleeps: 77 }),
         ] {
             assert_eq!(Greeting::from_bytes(&greeting.to_bytes()).unwrap(), greeting);
         }

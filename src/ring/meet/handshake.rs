@@ -2,18 +2,19 @@
 
 use std::{
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
     sync::Arc,
 };
 
-use super::greeting::{DESCRIPTORS, Greeting, LENGTH};
+use super::greeting::{FILES_AND_SWITCHES, Greeting, Handover, LENGTH};
 use crate::{
     error::Error,
     ring::{
         Options, Reader, Stream, Writer,
         core::header::Header,
+        doorbell::pollable::{Doorbell, Light, Switch},
         memory::split::{
             ConsumerFile, ProducerFiles, create_consumer, create_producer, join, open_consumer,
             open_producer,
@@ -42,6 +43,7 @@ pub(crate) fn connect(socket: UnixStream, options: &Options) -> Result<Stream, E
         }
         Greeting::Refusal(text) => Err(Error::Refused(format!("the peer refused: {text}").into())),
         Greeting::Welcome(..) => Err(Error::Refused("the welcome answers another hello".into())),
+        Greeting::Handover(_) => Err(Error::Refused("the welcome is a handover".into())),
         Greeting::Hello(_) => {
             Err(Error::Refused("both sides greet as the one that connects".into()))
         }
@@ -95,11 +97,12 @@ fn prepare(socket: &UnixStream, options: &Options) -> Result<Moment, Error> {
     Ok(Moment::now().after(options.handshake_timeout))
 }
 
-/// What this side makes: the files it writes, and their descriptors until they are sent.
+/// What this side makes: the files it writes, what it polls, and the descriptors of both until they are sent.
 struct Own {
     producer: ProducerFiles,
     consumer: ConsumerFile,
-    fds: [OwnedFd; DESCRIPTORS],
+    lights: Option<[Light; 2]>,
+    fds: Vec<OwnedFd>,
 }
 
 impl Own {
@@ -107,7 +110,20 @@ impl Own {
         let (producer, [producer_fd, bells_fd]) =
             create_producer(options.capacity, random::nonce())?;
         let (consumer, consumer_fd) = create_consumer()?;
-        Ok(Self { producer, consumer, fds: [producer_fd, bells_fd, consumer_fd] })
+        let mut own = Self {
+            producer,
+            consumer,
+            lights: None,
+            fds: vec![producer_fd, bells_fd, consumer_fd],
+        };
+        if options.doorbell == Doorbell::EventFd {
+            let failed = |e| io_error("making descriptors to poll", &e);
+            let (reader, reader_switch) = Light::remote().map_err(failed)?;
+            let (writer, writer_switch) = Light::remote().map_err(failed)?;
+            own.lights = Some([reader, writer]);
+            own.fds.extend([reader_switch, writer_switch]);
+        }
+        Ok(own)
     }
 
     fn send(
@@ -116,7 +132,7 @@ impl Own {
         greeting: &Greeting,
         deadline: Moment,
     ) -> Result<(), Error> {
-        let fds = self.fds.each_ref().map(AsFd::as_fd);
+        let fds: Vec<_> = self.fds.iter().map(AsFd::as_fd).collect();
         socket::send(socket, &greeting.to_bytes(), &fds, deadline).map_err(|e| lost(&e))
     }
 }
@@ -125,14 +141,26 @@ impl Own {
 struct Peer {
     producer: ProducerFiles,
     consumer: ConsumerFile,
+    /// For the peer's reader and its writer, if it polls them.
+    switches: Option<[Switch; 2]>,
     pidfd: Option<OwnedFd>,
 }
 
 impl Peer {
     fn open(announced: Header, from: Received, options: &Options) -> Result<Self, Error> {
-        let Ok([producer, bells, consumer]) = <[OwnedFd; DESCRIPTORS]>::try_from(from.fds) else {
-            return Err(Error::Refused("the greeting does not carry three descriptors".into()));
-        };
+        let mut fds = from.fds.into_iter();
+        let (producer, bells, consumer, switches) =
+            match (fds.next(), fds.next(), fds.next(), fds.next(), fds.next()) {
+                (Some(a), Some(b), Some(c), None, None) => (a, b, c, None),
+                (Some(a), Some(b), Some(c), Some(d), Some(e)) => {
+                    (a, b, c, Some([Switch::stranger(d)?, Switch::stranger(e)?]))
+                }
+                _ => {
+                    return Err(Error::Refused(
+                        "the greeting carries neither three descriptors nor five".into(),
+                    ));
+                }
+            };
         let capacity = usize::try_from(announced.capacity).unwrap_or(usize::MAX);
         check_capacity(capacity).map_err(|e| Error::Refused(format!("the peer's {e}").into()))?;
         if capacity > options.max_peer_capacity {
@@ -144,6 +172,7 @@ impl Peer {
         Ok(Self {
             producer: open_producer(producer.as_fd(), bells.as_fd(), announced)?,
             consumer: open_consumer(consumer.as_fd())?,
+            switches,
             pidfd: from.pidfd,
         })
     }
@@ -155,10 +184,47 @@ fn stream(socket: UnixStream, own: Own, peer: Peer, options: &Options) -> Stream
     for areas in [&outgoing, &incoming] {
         areas.presence().go();
     }
-    let reader = Reader::new(incoming, options, 0);
-    let writer = Writer::new(outgoing, options, 0, 0);
+    let mut reader = Reader::new(incoming, options, 0);
+    let mut writer = Writer::new(outgoing, options, 0, 0);
+    if let Some([for_reader, for_writer]) = peer.switches {
+        writer.end.set_peer_switch(for_reader);
+        reader.end.set_peer_switch(for_writer);
+    }
+    if let Some([for_reader, for_writer]) = own.lights {
+        reader.set_pollable(for_reader);
+        writer.set_pollable(for_writer);
+    }
     Link::new(socket, peer.pidfd).attach(&[&reader.end, &writer.end]);
     Stream::new(reader, writer)
+}
+
+/// Leaves an existing ring in the socket that a child will inherit.
+pub(crate) fn send_handover(
+    socket: &UnixStream,
+    handover: Handover,
+    file: BorrowedFd<'_>,
+) -> Result<(), Error> {
+    // A new socket has room for one message; nobody has to read it first.
+    let bytes = Greeting::Handover(handover).to_bytes();
+    socket::send(socket, &bytes, &[file], Moment::now()).map_err(|e| lost(&e))
+}
+
+/// Takes what the parent left: the ring's file, and a descriptor of the parent's process.
+pub(crate) fn receive_handover(
+    socket: &UnixStream,
+    deadline: Moment,
+) -> Result<(Handover, OwnedFd, Option<OwnedFd>), Error> {
+    socket::ask_for_pidfd(socket);
+    let (greeting, from) = receive(socket, deadline)?;
+    let files = <[OwnedFd; 1]>::try_from(from.fds);
+    match (greeting, files) {
+        (Greeting::Handover(handover), Ok([file])) => {
+            let capacity = usize::try_from(handover.header.capacity).unwrap_or(usize::MAX);
+            check_capacity(capacity)?;
+            Ok((handover, file, from.pidfd))
+        }
+        _ => Err(Error::Refused("the parent left something that is no handover".into())),
+    }
 }
 
 /// One greeting, in however many pieces it comes, with everything the kernel says about it. Whatever comes beyond
@@ -181,7 +247,7 @@ fn receive(socket: &UnixStream, deadline: Moment) -> Result<(Greeting, Received)
         whole.bytes += piece.bytes;
         whole.fds.extend(piece.fds);
         whole.pidfd = piece.pidfd.or(whole.pidfd);
-        if whole.fds.len() > DESCRIPTORS {
+        if whole.fds.len() > FILES_AND_SWITCHES {
             return Err(Error::Refused("the greeting carries too many descriptors".into()));
         }
     }

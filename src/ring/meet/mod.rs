@@ -8,6 +8,7 @@ mod greeting;
 mod handshake;
 mod listener;
 
-pub(crate) use handshake::{accept, connect};
+pub(crate) use greeting::Handover;
+pub(crate) use handshake::{accept, connect, receive_handover, send_handover};
 pub use listener::Listener;
 pub(crate) use listener::connect_path;

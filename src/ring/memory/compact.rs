@@ -9,11 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use nix::fcntl::SealFlag;
-
 use super::{
     mapping::{Access, Mapping},
-    object,
+    object::{self, FIXED_SIZE},
 };
 use crate::{
     error::Error,
@@ -22,22 +20,25 @@ use crate::{
 
 const CONSUMER: usize = AREA_SIZE;
 const BELLS: usize = 2 * AREA_SIZE;
-const DATA: usize = 3 * AREA_SIZE;
+/// Where the data begins.
+pub(crate) const DATA: usize = 3 * AREA_SIZE;
 
 /// Makes a direction of `capacity` bytes, which the caller has checked; also gives the file behind it.
 pub(crate) fn create(capacity: usize) -> Result<(Areas, OwnedFd), Error> {
     let fd = object::create(c"ringpipe", DATA + capacity)?;
     // Without these a process that holds the descriptor could turn our next access into SIGBUS.
-    object::seal(
-        fd.as_fd(),
-        SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL,
-    )?;
+    object::seal(fd.as_fd(), FIXED_SIZE)?;
     let areas = map(fd.as_fd(), capacity)?;
     Ok((areas, fd))
 }
 
-/// Maps a direction whose size and seals were checked.
-pub(crate) fn map(fd: BorrowedFd<'_>, capacity: usize) -> Result<Areas, Error> {
+/// Maps a direction that another process made, if it is what it must be.
+pub(crate) fn open(fd: BorrowedFd<'_>, capacity: usize) -> Result<Areas, Error> {
+    object::check(fd, DATA + capacity, FIXED_SIZE, "ring")?;
+    map(fd, capacity)
+}
+
+fn map(fd: BorrowedFd<'_>, capacity: usize) -> Result<Areas, Error> {
     let mapping = Arc::new(Mapping::new(fd, DATA + capacity, capacity, Access::ReadWrite)?);
     // SAFETY: the data begins at `DATA`, has `capacity` bytes, and is mapped again right behind.
     let data = unsafe { Data::new(mapping.at(DATA), capacity, true) };

@@ -22,6 +22,10 @@ use nix::{
 
 use crate::{error::Error, sys::os_error};
 
+/// A file that keeps its size for ever.
+pub(crate) const FIXED_SIZE: SealFlag =
+    SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);
+
 /// Makes a file of `size` bytes in memory, every page of it allocated.
 pub(crate) fn create(name: &CStr, size: usize) -> Result<OwnedFd, Error> {
     // nix does not know the newer flag yet.

@@ -19,7 +19,7 @@ use nix::fcntl::SealFlag;
 
 use super::{
     mapping::{Access, Mapping},
-    object,
+    object::{self, FIXED_SIZE},
     page::Page,
 };
 use crate::{
@@ -34,8 +34,6 @@ use crate::{
 
 const DATA: usize = AREA_SIZE;
 
-const FIXED_SIZE: SealFlag =
-    SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);
 const READ_ONLY_FOR_OTHERS: SealFlag = FIXED_SIZE.union(SealFlag::F_SEAL_FUTURE_WRITE);
 
 /// The files of a direction's writing side, and their mappings, in either process.

@@ -18,6 +18,16 @@ pub(crate) struct Sleeper {
 }
 
 impl Sleeper {
+    /// The number of the last sleep.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Takes over from a sleeper in another process that got this far.
+    pub(crate) fn go_on_from(&mut self, number: u64) {
+        self.number = number;
+    }
+
     /// Sleeps once on `bell`, unless `ready` says that there is no need. `own` is the sleeper's side, and the peer is
     /// asked to ring when its position has reached `want`. Says nothing about why it woke: the caller looks.
     pub(crate) fn sleep(

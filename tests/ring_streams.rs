@@ -1,0 +1,88 @@
+//! Streams between two sides that meet over a socket.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    os::{fd::AsFd, unix::net::UnixStream},
+    thread,
+};
+
+use nix::poll::{PollFd, PollFlags, poll};
+use ringpipe::{Doorbell, Options, Stream};
+
+fn pair(options: &Options) -> (Stream, Stream) {
+    let (a, b) = UnixStream::pair().unwrap();
+    let other = thread::spawn({
+        let options = options.clone();
+        move || options.connect_on(b).unwrap()
+    });
+    (options.accept_on(a).unwrap(), other.join().unwrap())
+}
+
+fn is_readable(fd: &impl AsFd) -> bool {
+    poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], 0u8).unwrap() == 1
+}
+
+#[test]
+fn both_directions_carry_bytes_and_end_for_themselves() {
+    let (mut here, mut there) = pair(&Options::new().capacity(4096));
+    here.write_all(b"ping").unwrap();
+    here.writer().close();
+    let mut text = String::new();
+    there.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "ping");
+    there.write_all(b"pong").unwrap();
+    there.writer().close_with_error(std::io::Error::new(ErrorKind::StorageFull, "disk"));
+    let mut got = Vec::new();
+    let error = here.read_to_end(&mut got).unwrap_err();
+    assert_eq!((got.as_slice(), error.kind()), (&b"pong"[..], ErrorKind::StorageFull));
+}
+
+#[test]
+fn a_descriptor_is_readable_exactly_while_a_read_would_not_block() {
+    for local in [true, false] {
+        let options = Options::new().capacity(4096).doorbell(Doorbell::EventFd);
+        let (reader, mut writer) = if local {
+            options.ring().unwrap()
+        } else {
+            let (a, b) = pair(&options);
+            let (reader, unused) = a.split();
+            let (other, writer) = b.split();
+            std::mem::forget((unused, other));
+            (reader, writer)
+        };
+        let mut reader = reader.pollable().unwrap();
+        assert!(!is_readable(&reader));
+        for round in 0..100 {
+            writer.write_all(&[round; 3]).unwrap();
+            assert!(is_readable(&reader));
+            assert_eq!(reader.read(&mut [0; 2]).unwrap(), 2);
+            assert!(is_readable(&reader));
+            assert_eq!(reader.read(&mut [0; 2]).unwrap(), 1);
+            assert!(!is_readable(&reader), "round {round}, local {local}");
+            assert_eq!(reader.try_read(&mut [0; 2]).unwrap_err().kind(), ErrorKind::WouldBlock);
+            assert!(!is_readable(&reader));
+        }
+        drop(writer);
+        assert!(is_readable(&reader));
+        assert_eq!(reader.read(&mut [0; 2]).unwrap(), 0);
+        assert!(is_readable(&reader));
+    }
+}
+
+#[test]
+fn a_writers_descriptor_is_readable_exactly_while_there_is_room() {
+    let (mut reader, writer) =
+        Options::new().capacity(4096).doorbell(Doorbell::EventFd).ring().unwrap();
+    let mut writer = writer.pollable().unwrap();
+    for _ in 0..100 {
+        assert!(is_readable(&writer));
+        while writer.try_write(&[1; 1000]).is_ok() {}
+        assert!(!is_readable(&writer));
+        reader.read_exact(&mut [0; 1]).unwrap();
+        assert!(is_readable(&writer));
+        reader.read_exact(&mut [0; 4095]).unwrap();
+    }
+    drop(reader);
+    assert!(is_readable(&writer));
+    assert!(writer.try_write(b"x").is_err());
+}
