@@ -215,9 +215,13 @@ impl End {
         let _ = self.link.set(link);
     }
 
-    /// The tie to the other process, if nobody tells when it breaks.
-    pub(crate) fn unwatched_link(&self) -> Option<&Link> {
-        self.link.get().filter(|link| !link.is_watched()).map(|link| &**link)
+    /// Asks after the peer if nobody tells when it dies; gives whether that is so.
+    pub(crate) fn look_for_death(&self) -> bool {
+        let unwatched = self.link.get().filter(|link| !link.is_watched());
+        if unwatched.is_some_and(|link| link.is_hung_up()) {
+            self.peer_died();
+        }
+        unwatched.is_some()
     }
 
     /// Notes that the peer's process is gone. Not for a peer that closed: its last words win.

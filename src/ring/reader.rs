@@ -1,8 +1,9 @@
 //! The reading end of a ring.
 
 use std::{
+    cell::Cell,
     io::{self, IoSliceMut, Read},
-    mem::MaybeUninit,
+    marker::PhantomData,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,6 +22,9 @@ use crate::{
     error::{BoxError, Cause, Error, would_block},
 };
 
+/// Most bytes of one read that are copied before their space is given back, so that the writer can go on meanwhile.
+const CHUNK: usize = 64 << 10;
+
 /// The reading end of a [`ring`](crate::ring()).
 ///
 /// Reads block until the writer has published at least one byte, and return what is there, up to the buffer, across
@@ -37,6 +41,12 @@ use crate::{
 /// assert_eq!(text, "to be read");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// It has one owner, who may be any thread:
+/// ```compile_fail
+/// fn shared<T: Sync>() {}
+/// shared::<ringpipe::Reader>();
+/// ```
 #[derive(Debug)]
 pub struct Reader {
     pub(super) core: Consumer,
@@ -49,6 +59,8 @@ pub struct Reader {
     pub(super) max_message: u32,
     /// A message longer than the ring that is not complete: its length, and what came of it.
     pub(super) unfinished: Option<(usize, Vec<u8>)>,
+    /// One thread at a time: [`Gate`](crate::Gate) is for more.
+    _not_sync: PhantomData<Cell<()>>,
 }
 
 impl Reader {
@@ -63,6 +75,7 @@ impl Reader {
             polled: false,
             max_message: options.max_message,
             unfinished: None,
+            _not_sync: PhantomData,
         }
     }
 
@@ -93,16 +106,30 @@ impl Reader {
         }
         match self.readable(1, false)? {
             0 => Ok(0),
-            _ => Ok(self.take(as_uninit(buf))),
+            _ => Ok(self.take(buf)),
         }
     }
 
     /// Copies what is there to `buf` and gives its space back; the caller knows that something is there.
     #[inline(always)]
-    fn take(&mut self, buf: &mut [MaybeUninit<u8>]) -> usize {
-        let n = self.core.get(0, buf);
+    fn take(&mut self, buf: &mut [u8]) -> usize {
+        if buf.len() > CHUNK {
+            return self.take_in_parts(buf);
+        }
+        let n = self.core.get(0, as_uninit(buf));
         self.release(n as u64);
         n
+    }
+
+    fn take_in_parts(&mut self, buf: &mut [u8]) -> usize {
+        let mut done = 0;
+        // What is there now, and not what comes meanwhile: a read ends.
+        let there = self.core.cached_available().min(buf.len() as u64) as usize;
+        for part in buf[..there].chunks_mut(CHUNK) {
+            done += self.core.get(0, as_uninit(part));
+            self.release(part.len() as u64);
+        }
+        done
     }
 
     /// Gives `n` bytes back to the writer, and wakes it if it sleeps for them.
@@ -244,7 +271,7 @@ impl Read for Reader {
         }
         match self.readable(1, true)? {
             0 => Ok(0),
-            _ => Ok(self.take(as_uninit(buf))),
+            _ => Ok(self.take(buf)),
         }
     }
 

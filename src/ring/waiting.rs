@@ -6,7 +6,6 @@ use super::{
     core::{Corrupt, layout::Side},
     doorbell::Woke,
     end::{End, attention},
-    peer::Link,
     stats::Stats,
     wait::{Notifier, Patience, Sleeper, Wait},
 };
@@ -14,6 +13,8 @@ use crate::{error::Error, sys::clock::Moment};
 
 /// Looks between two readings of the clock for a call that has a limit.
 const LOOKS_PER_CLOCK: u32 = 32;
+/// Looks between two questions after a peer whose death nobody tells.
+const LOOKS_PER_SLICE: u32 = 1 << 16;
 /// How long to doze between looks on a system that refuses to let us sleep on the doorbell (a seccomp filter, say).
 const DOZE: Duration = Duration::from_millis(1);
 
@@ -98,6 +99,9 @@ impl Waiting {
             looks = looks.wrapping_add(1);
             due = looks % LOOKS_PER_CLOCK == 0
                 && end.limit(start).is_some_and(|limit| limit <= Moment::now());
+            if looks % LOOKS_PER_SLICE == 0 {
+                end.look_for_death();
+            }
             ready() || due || end.attention() & attention::ENDS_WAIT != 0
         });
         let waited = if looked {
@@ -121,11 +125,7 @@ impl Waiting {
     ) -> Waited {
         loop {
             let limit = end.limit(start);
-            let unwatched = end.unwatched_link();
-            if unwatched.is_some_and(Link::is_hung_up) {
-                end.peer_died();
-            }
-            let slice = unwatched.map(|_| Moment::now().after(SLICE));
+            let slice = end.look_for_death().then(|| Moment::now().after(SLICE));
             let until = limit.into_iter().chain(slice).min();
             let mut awake = || ready() || end.attention() & attention::ENDS_WAIT != 0;
             self.stats.parks += 1;

@@ -1,7 +1,9 @@
 //! The writing end of a ring.
 
 use std::{
+    cell::Cell,
     io::{self, IoSlice, Write},
+    marker::PhantomData,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -43,6 +45,12 @@ const CHUNK: usize = 64 << 10;
 /// assert_eq!(sum.join().unwrap()?, 100_000);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// It has one owner, who may be any thread:
+/// ```compile_fail
+/// fn shared<T: Sync>() {}
+/// shared::<ringpipe::Writer>();
+/// ```
 #[derive(Debug)]
 pub struct Writer {
     pub(super) core: Producer,
@@ -55,6 +63,8 @@ pub struct Writer {
     pub(super) max_message: u32,
     /// A message longer than the ring that is not complete: its length, and how much of it went in.
     pub(super) unfinished: Option<(usize, usize)>,
+    /// One thread at a time: [`Gate`](crate::Gate) is for more.
+    _not_sync: PhantomData<Cell<()>>,
 }
 
 impl Writer {
@@ -69,6 +79,7 @@ impl Writer {
             polled: false,
             max_message: options.max_message,
             unfinished: None,
+            _not_sync: PhantomData,
         }
     }
 

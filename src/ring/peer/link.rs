@@ -69,7 +69,7 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         if let Some(registration) = self.registration.take() {
-            Watcher::here().forget(registration, self);
+            registration.cancel(self);
         }
     }
 }

@@ -46,9 +46,12 @@ struct Set {
     kick: EventFd,
 }
 
-/// A link's place with the watcher.
+/// A link's place with a watcher.
 #[derive(Debug)]
-pub(super) struct Registration(u64);
+pub(super) struct Registration {
+    id: u64,
+    watcher: &'static Watcher,
+}
 
 /// The process's watcher. A forked child makes its own: the parent's thread did not come along, and its lock may have
 /// been held at that moment.
@@ -102,16 +105,12 @@ impl Watcher {
                 return None;
             }
         }
-        Some(Registration(id))
+        Some(Registration { id, watcher: self })
     }
 
-    /// Forgets a link that is about to close its descriptors.
-    pub(super) fn forget(&self, registration: Registration, link: &Link) {
+    fn forget(&self, id: u64, link: &Link) {
         let mut state = self.lock();
-        if state.links.remove(&registration.0).is_none() {
-            // A copy that fork made of the parent's link; this process watches other things.
-            return;
-        }
+        state.links.remove(&id);
         if let Some(set) = &state.running {
             link.signs().for_each(|(fd, _)| set.remove(fd));
             if state.links.is_empty() {
@@ -161,6 +160,16 @@ impl Watcher {
         let link = self.lock().links.get(&id).and_then(Weak::upgrade);
         if let Some(link) = link {
             link.peer_died();
+        }
+    }
+}
+
+impl Registration {
+    /// Forgets a link that is about to close its descriptors. A copy that `fork` made belongs to the parent's watcher, whose
+    /// lock and whose descriptors are none of the child's business.
+    pub(super) fn cancel(self, link: &Link) {
+        if self.watcher.origin.is_here() {
+            self.watcher.forget(self.id, link);
         }
     }
 }
