@@ -23,7 +23,7 @@ use super::{
         pollable::{Light, Switch},
     },
     peer::Link,
-    wait::ring_for_closing,
+    wait::{Fences, ring_for_closing},
 };
 use crate::{
     ends::Controlled,
@@ -51,6 +51,7 @@ pub(crate) mod attention {
 pub(crate) struct End {
     areas: Arc<Areas>,
     role: Role,
+    fences: Fences,
     origin: Origin,
     /// Bits of [`attention`]; 0 in the common case, so that the fast path asks one question.
     attention: AtomicU32,
@@ -78,10 +79,11 @@ pub(crate) struct Home {
 }
 
 impl End {
-    pub(crate) fn new(areas: Arc<Areas>, role: Role) -> Self {
+    pub(crate) fn new(areas: Arc<Areas>, role: Role, fences: Fences) -> Self {
         Self {
             areas,
             role,
+            fences,
             origin: Origin::here(),
             attention: AtomicU32::new(0),
             deadline: AtomicU64::new(0),
@@ -111,6 +113,12 @@ impl End {
     pub(crate) fn abandon(&self) {
         *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.set_attention(attention::CLOSED, true);
+    }
+
+    /// Who pays for the fences between this end and its peer.
+    #[inline(always)]
+    pub(crate) fn fences(&self) -> Fences {
+        self.fences
     }
 
     /// Whether a call may go ahead without a closer look.
@@ -274,7 +282,9 @@ impl Controlled for End {
             self.attention.fetch_or(attention::CLOSED, Ordering::Release);
             // A write that runs meanwhile publishes, passes a fence, and looks at `attention` before it says that its
             // bytes are in. Either it sees the bit, or its position is visible to whoever sees the state below.
-            full_fence();
+            if !self.fences.before_second_look() {
+                full_fence();
+            }
             closing::publish(self.own(), cause.as_ref());
         }
         ring_for_closing(self.peer(), |parked| self.ring_peer(parked));

@@ -17,6 +17,7 @@ use super::{
     meet::{Handover, receive_handover, send_handover},
     memory::compact,
     peer::Link,
+    wait::Fences,
 };
 use crate::{
     error::Error,
@@ -87,10 +88,10 @@ impl Options {
     /// # Errors
     /// [`Error::Unsupported`] if the parent handed over none, or it was taken up before; [`Error::Refused`] if what it handed over is not right.
     pub fn inherited_reader(&self) -> Result<Reader, Error> {
-        let (areas, sleeps, link) = inherit(READER, self)?;
+        let (areas, handover, link) = inherit(READER, self)?;
         let pos = areas.side(Role::Consumer).pos.load(Ordering::Relaxed);
-        let mut reader = Reader::new(Arc::new(areas), self, pos);
-        reader.waiting.sleeper.go_on_from(sleeps);
+        let mut reader = Reader::new(Arc::new(areas), self, handover.fences, pos);
+        reader.waiting.sleeper.go_on_from(handover.sleeps);
         link.attach(&[&reader.end]);
         Ok(reader)
     }
@@ -100,12 +101,12 @@ impl Options {
     /// # Errors
     /// As [`inherited_reader`](Self::inherited_reader).
     pub fn inherited_writer(&self) -> Result<Writer, Error> {
-        let (areas, sleeps, link) = inherit(WRITER, self)?;
+        let (areas, handover, link) = inherit(WRITER, self)?;
         let pos = areas.side(Role::Producer).pos.load(Ordering::Relaxed);
         // As if nothing had been read: the first look at the reader's position, checked like any other, tells more.
         let read_pos = pos.wrapping_sub(areas.data().capacity());
-        let mut writer = Writer::new(Arc::new(areas), self, pos, read_pos);
-        writer.waiting.sleeper.go_on_from(sleeps);
+        let mut writer = Writer::new(Arc::new(areas), self, handover.fences, pos, read_pos);
+        writer.waiting.sleeper.go_on_from(handover.sleeps);
         link.attach(&[&writer.end]);
         Ok(writer)
     }
@@ -134,7 +135,7 @@ fn hand_over(
     let (here, there) = UnixStream::pair().map_err(failed)?;
     let capacity = end.areas().data().capacity();
     let header = Header { capacity, data_offset: compact::DATA as u64, nonce: random::nonce() };
-    send_handover(&here, Handover { header, sleeps }, home.file.as_fd())?;
+    send_handover(&here, Handover { header, fences: end.fences(), sleeps }, home.file.as_fd())?;
     let fd = there.as_raw_fd();
     // The inode tells the child that the number still means this socket, and tells a grandchild that it does not.
     command.env(variable, format!("{fd}:{}", inode(there.as_fd()).map_err(failed)?));
@@ -154,7 +155,7 @@ fn hand_over(
     Ok(child)
 }
 
-fn inherit(variable: &str, options: &Options) -> Result<(Areas, u64, Arc<Link>), Error> {
+fn inherit(variable: &str, options: &Options) -> Result<(Areas, Handover, Arc<Link>), Error> {
     let none = || {
         Error::Unsupported(
             format!("the parent handed over no such end, or it was taken up already ({variable})")
@@ -171,6 +172,11 @@ fn inherit(variable: &str, options: &Options) -> Result<(Areas, u64, Arc<Link>),
     let (handover, file, pidfd) = receive_handover(&socket, deadline)?;
     let areas = compact::open(file.as_fd(), handover.header.capacity as usize)?;
     areas.presence().go();
+    if handover.fences == Fences::Sleeper && Fences::offer() != Fences::Sleeper {
+        return Err(Error::Unsupported(
+            "the ring was made for membarrier, which this process may not call".into(),
+        ));
+    }
     // Positions that lie are found out by the checks of every look.
-    Ok((areas, handover.sleeps, Link::new(socket, pidfd)))
+    Ok((areas, handover, Link::new(socket, pidfd)))
 }

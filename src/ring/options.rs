@@ -8,7 +8,7 @@ use super::{
     doorbell::pollable::{Doorbell, Light},
     end::Home,
     memory::compact,
-    wait::Wait,
+    wait::{Fences, Wait},
 };
 use crate::{error::Error, sys::io_error};
 
@@ -110,8 +110,9 @@ impl Options {
         let (areas, file) = compact::create(self.capacity)?;
         let file = Arc::new(file);
         let areas = Arc::new(areas);
-        let mut reader = Reader::new(areas.clone(), self, 0);
-        let mut writer = Writer::new(areas, self, 0, 0);
+        let fences = Fences::offer();
+        let mut reader = Reader::new(areas.clone(), self, fences, 0);
+        let mut writer = Writer::new(areas, self, fences, 0, 0);
         for (end, other) in [(&reader.end, &writer.end), (&writer.end, &reader.end)] {
             end.set_home(Home { file: file.clone(), sibling: Arc::downgrade(other) });
         }

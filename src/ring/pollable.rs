@@ -12,10 +12,7 @@ use super::{
     end::{End, attention},
     waiting::Waiting,
 };
-use crate::{
-    error::Error,
-    sync::{Ordering, full_fence},
-};
+use crate::{error::Error, sync::Ordering};
 
 /// An end with a descriptor that is readable whenever the end would not block: a [`Reader`] when there is something to
 /// read or the stream has ended, a [`Writer`] when there is room or the reader is gone.
@@ -89,8 +86,9 @@ impl Waiting {
             self.raised = false;
             self.sleeper.announce(&end.own().sleep, want, ARMED);
             // ORDER(E3): as in `Sleeper::sleep`; either the peer sees that we are armed, or we see what it published.
-            full_fence();
-            if !ready() && !over() {
+            // Without a fence the light stays on, and polling turns into looking.
+            let fenced = end.fences().before_second_look();
+            if fenced && !ready() && !over() {
                 return;
             }
             end.own().sleep.parked.store(0, Ordering::Relaxed);

@@ -15,6 +15,7 @@ use super::{
     end::{End, attention},
     in_place::as_uninit,
     stats::Stats,
+    wait::Fences,
     waiting::{Failure, Waited, Waiting},
 };
 use crate::{
@@ -64,9 +65,9 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(areas: Arc<Areas>, options: &Options, pos: u64) -> Self {
+    pub(crate) fn new(areas: Arc<Areas>, options: &Options, fences: Fences, pos: u64) -> Self {
         let waiting = Waiting::new(options.wait, areas.data().capacity());
-        let end = Arc::new(End::new(areas.clone(), Role::Consumer));
+        let end = Arc::new(End::new(areas.clone(), Role::Consumer, fences));
         Self {
             core: Consumer::new(areas, pos),
             end,

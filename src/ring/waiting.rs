@@ -7,7 +7,7 @@ use super::{
     doorbell::Woke,
     end::{End, attention},
     stats::Stats,
-    wait::{Notifier, Patience, Sleeper, Wait},
+    wait::{DOZE, Notifier, Patience, Sleeper, Wait},
 };
 use crate::{error::Error, sys::clock::Moment};
 
@@ -15,8 +15,6 @@ use crate::{error::Error, sys::clock::Moment};
 const LOOKS_PER_CLOCK: u32 = 32;
 /// Looks between two questions after a peer whose death nobody tells.
 const LOOKS_PER_SLICE: u32 = 1 << 16;
-/// How long to doze between looks on a system that refuses to let us sleep on the doorbell (a seccomp filter, say).
-const DOZE: Duration = Duration::from_millis(1);
 
 /// How long to sleep at most where nobody tells when the peer dies.
 const SLICE: Duration = Duration::from_millis(50);
@@ -75,7 +73,7 @@ impl Waiting {
     /// Wakes the peer if it sleeps until `pos`, which was just published.
     #[inline(always)]
     pub(crate) fn notify(&mut self, end: &End, peer: &Side, pos: u64) {
-        self.notifier.notify(peer, pos, |parked| end.ring_peer(parked));
+        self.notifier.notify(end.fences(), peer, pos, |parked| end.ring_peer(parked));
     }
 
     /// Waits until `ready` holds, or the call that began at `start` has to end. `want` is the position at which the
@@ -129,9 +127,10 @@ impl Waiting {
             let until = limit.into_iter().chain(slice).min();
             let mut awake = || ready() || end.attention() & attention::ENDS_WAIT != 0;
             self.stats.parks += 1;
-            let woke = self.sleeper.sleep(end.own(), &end.own_bell(), want, until, || {
-                awake() || end.limit(start) != limit
-            });
+            let woke =
+                self.sleeper.sleep(end.fences(), end.own(), &end.own_bell(), want, until, || {
+                    awake() || end.limit(start) != limit
+                });
             match woke {
                 Woke::LookAgain => self.stats.wakes_received += 1,
                 Woke::DeadlinePassed if until == limit => return Waited::TimeIsUp,

@@ -14,6 +14,7 @@ use super::{
     doorbell::pollable::Light,
     end::{End, attention},
     stats::Stats,
+    wait::Fences,
     waiting::{Failure, Waited, Waiting},
 };
 use crate::{
@@ -68,9 +69,15 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(areas: Arc<Areas>, options: &Options, pos: u64, read_pos: u64) -> Self {
+    pub(crate) fn new(
+        areas: Arc<Areas>,
+        options: &Options,
+        fences: Fences,
+        pos: u64,
+        read_pos: u64,
+    ) -> Self {
         let waiting = Waiting::new(options.wait, areas.data().capacity());
-        let end = Arc::new(End::new(areas.clone(), Role::Producer));
+        let end = Arc::new(End::new(areas.clone(), Role::Producer, fences));
         Self {
             core: Producer::new(areas, pos, read_pos),
             end,

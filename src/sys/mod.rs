@@ -4,6 +4,7 @@ pub(crate) mod clock;
 pub(crate) mod cpu;
 pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod membarrier;
 pub(crate) mod random;
 pub(crate) mod socket;
 

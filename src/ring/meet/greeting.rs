@@ -5,8 +5,11 @@
 //! +0x14 kind u32 (1 hello, 2 welcome, 3 refusal, 4 handover)   +0x18 capacity u64   +0x20 data offset u64
 //! +0x28 nonce [u8; 16]   +0x38 [u8; 16]: the hello's nonce in a welcome; in a handover the number of sleeps u64, zeros
 //! u64; else zeros
-//! +0x48 text of a refusal, zero-padded [u8; 48]   +0x78 zeros u32   +0x7c CRC-32C of the bytes before u32
+//! +0x48 text of a refusal, zero-padded [u8; 48]   +0x78 flags u32   +0x7c CRC-32C of the bytes before u32
 //! ```
+//! Flag 1 in a hello and in a welcome: the sender is registered for `membarrier(GLOBAL_EXPEDITED)` and can call it; if both
+//! are, the side that goes to sleep has the fences of both. In a handover: that is what the two ends do.
+//!
 //! A hello and a welcome carry three descriptors: the sender's producer file, its doorbell file, its consumer file. A
 //! sender that polls its ends adds two sockets: one to make its reader's descriptor readable, one for its writer's. A handover
 //! carries one, the compact file, and is the only message of its socket.
@@ -19,6 +22,7 @@ use crate::{
         header::{Header, crc32c},
         layout::{ENDIAN_MARK, VERSION},
     },
+    ring::wait::Fences,
 };
 
 /// Bytes of a greeting.
@@ -27,25 +31,35 @@ pub(super) const LENGTH: usize = 128;
 pub(super) const FILES: usize = 3;
 pub(super) const FILES_AND_SWITCHES: usize = FILES + 2;
 const MAGIC: u64 = u64::from_le_bytes(*b"ringmeet");
+/// Flag: the sender can fence for both sides, and be fenced by the other.
+const SLEEPER_FENCES: u32 = 1;
 const TEXT: std::ops::Range<usize> = 0x48..0x78;
 
 /// What one side tells the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Greeting {
     /// The connecting side's memory.
-    Hello(Header),
+    Hello(Offer),
     /// The accepting side's memory, and the nonce of the hello it answers.
-    Welcome(Header, [u8; 16]),
+    Welcome(Offer, [u8; 16]),
     /// An existing ring, for a child.
     Handover(Handover),
     /// Why there will be no stream.
     Refusal(Box<str>),
 }
 
+/// What a side brings to a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Offer {
+    pub(super) header: Header,
+    pub(super) fences: Fences,
+}
+
 /// What a child needs to know of the end it takes up, beside the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handover {
     pub(crate) header: Header,
+    pub(crate) fences: Fences,
     /// How often the end has slept: the numbers of its sleeps go on from there.
     pub(crate) sleeps: u64,
 }
@@ -53,12 +67,13 @@ pub(crate) struct Handover {
 impl Greeting {
     pub(super) fn to_bytes(&self) -> [u8; LENGTH] {
         let mut bytes = [0; LENGTH];
-        let (kind, header, answered) = match self {
-            Self::Hello(header) => (1u32, Some(header), None),
-            Self::Welcome(header, nonce) => (2, Some(header), Some(*nonce)),
+        let (kind, offer, answered) = match self {
+            Self::Hello(offer) => (1u32, Some(*offer), None),
+            Self::Welcome(offer, nonce) => (2, Some(*offer), Some(*nonce)),
             Self::Refusal(_) => (3, None, None),
-            Self::Handover(Handover { header, sleeps }) => {
-                (4, Some(header), Some(u128::from(*sleeps).to_le_bytes()))
+            Self::Handover(Handover { header, fences, sleeps }) => {
+                let offer = Offer { header: *header, fences: *fences };
+                (4, Some(offer), Some(u128::from(*sleeps).to_le_bytes()))
             }
         };
         bytes[0x00..0x08].copy_from_slice(&MAGIC.to_le_bytes());
@@ -67,7 +82,9 @@ impl Greeting {
         bytes[0x0c..0x10].copy_from_slice(&(LENGTH as u32).to_le_bytes());
         bytes[0x10..0x14].copy_from_slice(&ENDIAN_MARK.to_ne_bytes());
         bytes[0x14..0x18].copy_from_slice(&kind.to_le_bytes());
-        if let Some(header) = header {
+        if let Some(Offer { header, fences }) = offer {
+            let flags = if fences == Fences::Sleeper { SLEEPER_FENCES } else { 0 };
+            bytes[0x78..0x7c].copy_from_slice(&flags.to_le_bytes());
             bytes[0x18..0x20].copy_from_slice(&header.capacity.to_le_bytes());
             bytes[0x20..0x28].copy_from_slice(&header.data_offset.to_le_bytes());
             bytes[0x28..0x38].copy_from_slice(&header.nonce);
@@ -114,15 +131,21 @@ impl Greeting {
             data_offset: u64_at(0x20),
             nonce: array_at(bytes, 0x28),
         };
+        let fences = match u32_at(0x78) {
+            0 => Fences::Both,
+            SLEEPER_FENCES => Fences::Sleeper,
+            flags => return refused(format!("the greeting has unknown flags, {flags:#x}")),
+        };
+        let offer = Offer { header, fences };
         let answered: [u8; 16] = array_at(bytes, 0x38);
         match u32_at(0x14) {
-            1 => Ok(Self::Hello(header)),
-            2 => Ok(Self::Welcome(header, answered)),
+            1 => Ok(Self::Hello(offer)),
+            2 => Ok(Self::Welcome(offer, answered)),
             3 => {
                 let text = bytes[TEXT].split(|byte| *byte == 0).next().unwrap_or_default();
                 Ok(Self::Refusal(String::from_utf8_lossy(text).escape_debug().to_string().into()))
             }
-            4 => Ok(Self::Handover(Handover { header, sleeps: u64_at(0x38) })),
+            4 => Ok(Self::Handover(Handover { header, fences, sleeps: u64_at(0x38) })),
             kind => refused(format!("the greeting is of an unknown kind, {kind}")),
         }
     }
@@ -139,14 +162,15 @@ mod tests {
     use super::*;
 
     const HEADER: Header = Header { capacity: 4096, data_offset: 4096, nonce: [9; 16] };
+    const OFFER: Offer = Offer { header: HEADER, fences: Fences::Sleeper };
 
     #[test]
     fn greetings_survive_the_crossing() {
         for greeting in [
-            Greeting::Hello(HEADER),
-            Greeting::Welcome(HEADER, [3; 16]),
+            Greeting::Hello(OFFER),
+            Greeting::Welcome(Offer { fences: Fences::Both, ..OFFER }, [3; 16]),
             Greeting::Refusal("no".into()),
-            Greeting::Handover(Handover { header: HEADER, sleeps: 77 }),
+            Greeting::Handover(Handover { header: HEADER, fences: Fences::Sleeper, sleeps: 77 }),
         ] {
             assert_eq!(Greeting::from_bytes(&greeting.to_bytes()).unwrap(), greeting);
         }
@@ -154,7 +178,7 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_is_refused() {
-        let good = Greeting::Hello(HEADER).to_bytes();
+        let good = Greeting::Hello(OFFER).to_bytes();
         for bit in 0..LENGTH * 8 {
             let mut bytes = good;
             bytes[bit / 8] ^= 1 << (bit % 8);
@@ -164,7 +188,7 @@ mod tests {
 
     #[test]
     fn another_version_is_told_with_both_numbers() {
-        let mut bytes = Greeting::Hello(HEADER).to_bytes();
+        let mut bytes = Greeting::Hello(OFFER).to_bytes();
         bytes[0x08] = 9;
         let text = Greeting::from_bytes(&bytes).unwrap_err().to_string();
         assert!(text.contains("9.0") && text.contains("1.0"), "{text}");

@@ -8,12 +8,11 @@ use std::{
     sync::Arc,
 };
 
-use super::greeting::{FILES_AND_SWITCHES, Greeting, Handover, LENGTH};
+use super::greeting::{FILES_AND_SWITCHES, Greeting, Handover, LENGTH, Offer};
 use crate::{
     error::Error,
     ring::{
         Options, Reader, Stream, Writer,
-        core::header::Header,
         doorbell::pollable::{Doorbell, Light, Switch},
         memory::split::{
             ConsumerFile, ProducerFiles, create_consumer, create_producer, join, open_consumer,
@@ -21,6 +20,7 @@ use crate::{
         },
         options::check_capacity,
         peer::Link,
+        wait::Fences,
     },
     sys::{
         clock::Moment,
@@ -33,11 +33,10 @@ use crate::{
 pub(crate) fn connect(socket: UnixStream, options: &Options) -> Result<Stream, Error> {
     let deadline = prepare(&socket, options)?;
     let own = Own::create(options)?;
-    let header = own.producer.header;
-    own.send(&socket, &Greeting::Hello(header), deadline)?;
+    own.send(&socket, &Greeting::Hello(own.offer()), deadline)?;
     let (greeting, from) = receive(&socket, deadline)?;
     match greeting {
-        Greeting::Welcome(peer, answered) if answered == header.nonce => {
+        Greeting::Welcome(peer, answered) if answered == own.producer.header.nonce => {
             let peer = Peer::open(peer, from, options)?;
             Ok(stream(socket, own, peer, options))
         }
@@ -71,15 +70,15 @@ fn accept_hello(
     deadline: Moment,
 ) -> Result<(Own, Peer), Error> {
     let (greeting, from) = receive(socket, deadline)?;
-    let header = match greeting {
-        Greeting::Hello(header) => header,
+    let offer = match greeting {
+        Greeting::Hello(offer) => offer,
         _ => {
             return Err(Error::Refused("the peer does not begin with a hello".into()));
         }
     };
-    let peer = Peer::open(header, from, options)?;
+    let peer = Peer::open(offer, from, options)?;
     let own = Own::create(options)?;
-    own.send(socket, &Greeting::Welcome(own.producer.header, header.nonce), deadline)?;
+    own.send(socket, &Greeting::Welcome(own.offer(), offer.header.nonce), deadline)?;
     Ok((own, peer))
 }
 
@@ -126,6 +125,10 @@ impl Own {
         Ok(own)
     }
 
+    fn offer(&self) -> Offer {
+        Offer { header: self.producer.header, fences: Fences::offer() }
+    }
+
     fn send(
         &self,
         socket: &UnixStream,
@@ -143,11 +146,12 @@ struct Peer {
     consumer: ConsumerFile,
     /// For the peer's reader and its writer, if it polls them.
     switches: Option<[Switch; 2]>,
+    fences: Fences,
     pidfd: Option<OwnedFd>,
 }
 
 impl Peer {
-    fn open(announced: Header, from: Received, options: &Options) -> Result<Self, Error> {
+    fn open(offer: Offer, from: Received, options: &Options) -> Result<Self, Error> {
         let mut fds = from.fds.into_iter();
         let (producer, bells, consumer, switches) =
             match (fds.next(), fds.next(), fds.next(), fds.next(), fds.next()) {
@@ -161,6 +165,7 @@ impl Peer {
                     ));
                 }
             };
+        let announced = offer.header;
         let capacity = usize::try_from(announced.capacity).unwrap_or(usize::MAX);
         check_capacity(capacity).map_err(|e| Error::Refused(format!("the peer's {e}").into()))?;
         if capacity > options.max_peer_capacity {
@@ -173,6 +178,7 @@ impl Peer {
             producer: open_producer(producer.as_fd(), bells.as_fd(), announced)?,
             consumer: open_consumer(consumer.as_fd())?,
             switches,
+            fences: offer.fences,
             pidfd: from.pidfd,
         })
     }
@@ -184,8 +190,9 @@ fn stream(socket: UnixStream, own: Own, peer: Peer, options: &Options) -> Stream
     for areas in [&outgoing, &incoming] {
         areas.presence().go();
     }
-    let mut reader = Reader::new(incoming, options, 0);
-    let mut writer = Writer::new(outgoing, options, 0, 0);
+    let fences = Fences::offer().agree(peer.fences);
+    let mut reader = Reader::new(incoming, options, fences, 0);
+    let mut writer = Writer::new(outgoing, options, fences, 0, 0);
     if let Some([for_reader, for_writer]) = peer.switches {
         writer.end.set_peer_switch(for_reader);
         reader.end.set_peer_switch(for_writer);

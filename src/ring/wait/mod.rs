@@ -23,13 +23,18 @@
 //! each sleep, without the waker ever writing the sleeper's word. A stale `want` rings early, which costs one
 //! look, or late only where p3 came first.
 //!
+//! Which side executes the fences is agreed upon when the sides meet: each its own, or the sleeper for both
+//! ([`Fences`]).
+//!
 //! Local events (the end's own close, a moved deadline, a peer found dead) set a private flag and then ring the
 //! end's own doorbell unconditionally, which is the second half of the same argument. There is no timeout as a
 //! safety net, because none is needed; the models show that each step is.
 
+mod fences;
 mod park;
 mod spin;
 
-pub(crate) use park::{Notifier, Sleeper, ring_for_closing};
+pub(crate) use fences::Fences;
+pub(crate) use park::{DOZE, Notifier, Sleeper, ring_for_closing};
 pub(crate) use spin::Patience;
 pub use spin::Wait;

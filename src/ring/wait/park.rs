@@ -1,5 +1,8 @@
 //! Parking and waking: the half of the protocol that makes a wake-up impossible to lose.
 
+use std::time::Duration;
+
+use super::Fences;
 use crate::{
     ring::{
         core::layout::{PARKED, Side, Sleep},
@@ -32,6 +35,7 @@ impl Sleeper {
     /// asked to ring when its position has reached `want`. Says nothing about why it woke: the caller looks.
     pub(crate) fn sleep(
         &mut self,
+        fences: Fences,
         own: &Side,
         bell: &impl Doorbell,
         want: u64,
@@ -41,14 +45,16 @@ impl Sleeper {
         let mut listened = bell.listen();
         self.announce(&own.sleep, want, PARKED);
         // ORDER(E3): pairs with the fence in `Notifier::notify`; either it sees `parked`, or `ready` what it published.
-        if !cfg!(mutant = "no_fence_in_waiter") {
-            full_fence();
-        }
+        let fenced = cfg!(mutant = "no_fence_in_waiter") || fences.before_second_look();
         let ready = !cfg!(mutant = "no_second_look") && ready();
         if cfg!(mutant = "doorbell_after_second_look") {
             listened = bell.listen();
         }
-        let woke = if ready { Woke::LookAgain } else { bell.sleep(listened, deadline) };
+        let woke = match (ready, fenced) {
+            (true, _) => Woke::LookAgain,
+            (false, true) => bell.sleep(listened, deadline),
+            (false, false) => doze(bell, listened, deadline),
+        };
         own.sleep.parked.store(0, Ordering::Relaxed);
         woke
     }
@@ -60,6 +66,19 @@ impl Sleeper {
         own.parked.store(self.number << 2 | kind, Ordering::Relaxed);
     }
 }
+
+/// A sleep that a ring may fail to end, because the kernel would not fence: a short one.
+#[cold]
+fn doze(bell: &impl Doorbell, listened: u32, deadline: Option<Moment>) -> Woke {
+    let short = Moment::now().after(DOZE);
+    match bell.sleep(listened, Some(deadline.map_or(short, |deadline| deadline.min(short)))) {
+        Woke::DeadlinePassed if deadline.is_none_or(|deadline| short < deadline) => Woke::LookAgain,
+        woke => woke,
+    }
+}
+
+/// How long to sleep at most where a wake-up may be missed, or sleeping on the doorbell is refused altogether.
+pub(crate) const DOZE: Duration = Duration::from_millis(1);
 
 /// The waking side's own bookkeeping: which sleep of the peer it has rung for.
 #[derive(Debug, Default)]
@@ -73,10 +92,10 @@ pub(crate) struct Notifier {
 impl Notifier {
     /// Rings if the peer sleeps and `pos`, just published, is what it waits for. The hot half of every read and write.
     #[inline(always)]
-    pub(crate) fn notify(&mut self, peer: &Side, pos: u64, ring: impl FnOnce(u64)) {
+    pub(crate) fn notify(&mut self, fences: Fences, peer: &Side, pos: u64, ring: impl FnOnce(u64)) {
         // ORDER(E3): pairs with the fence in `Sleeper::sleep`; either it sees the position, or we see `parked`.
         if !cfg!(mutant = "no_fence_in_publisher") {
-            full_fence();
+            fences.after_publishing();
         }
         let parked = peer.sleep.parked.load(Ordering::Relaxed);
         if parked != 0 {

@@ -1,0 +1,61 @@
+//! Who pays for the fence between publishing and sleeping.
+//!
+//! The protocol needs a full fence on both sides: between a publication and the look at `parked`, and between `parked` and
+//! the second look. The first is on the path of every message, where it costs more than copying 64 bytes does;
+//! the second precedes a sleep. Where both processes can, the sleeper therefore calls `membarrier`, which has the
+//! publisher's CPU pass a fence at whatever instruction it is, and the publisher only keeps the compiler from moving the two
+//! accesses.
+//!
+//! Three places where the publisher can be hit: before its store, and then it sees `parked` later; between store and load,
+//! and then both see each other; after its load, and then its store is visible before the sleeper looks again. A process
+//! that was not running had its fence when it was switched out.
+
+use std::sync::atomic::compiler_fence;
+
+use crate::{
+    sync::{Ordering, full_fence},
+    sys::membarrier,
+};
+
+/// What both sides of a direction do; agreed upon when they meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fences {
+    /// Each side has its own.
+    Both,
+    /// The side that goes to sleep has one for both.
+    Sleeper,
+}
+
+impl Fences {
+    /// What this process can offer to its peer.
+    pub(crate) fn offer() -> Self {
+        if membarrier::available() { Self::Sleeper } else { Self::Both }
+    }
+
+    /// What two sides agree upon, given what each offers.
+    pub(crate) fn agree(self, other: Self) -> Self {
+        if self == other { self } else { Self::Both }
+    }
+
+    /// Between a publication and the look whether the peer sleeps.
+    #[inline(always)]
+    pub(crate) fn after_publishing(self) {
+        match self {
+            Self::Both => full_fence(),
+            Self::Sleeper => compiler_fence(Ordering::SeqCst),
+        }
+    }
+
+    /// Between the announcement of a sleep, or of anything else that the peer must not miss, and the second look. `false` if the
+    /// kernel has refused meanwhile: the look proves nothing then, and the sleep must be short.
+    #[must_use]
+    pub(crate) fn before_second_look(self) -> bool {
+        match self {
+            Self::Both => {
+                full_fence();
+                true
+            }
+            Self::Sleeper => membarrier::barrier(),
+        }
+    }
+}
