@@ -166,6 +166,17 @@ impl End {
         }
     }
 
+    /// Whether a call that may have begun at `start` must end now. The clock is read only for a call that is limited, and
+    /// `start` is set then.
+    pub(crate) fn is_due(&self, start: &mut Option<Moment>) -> bool {
+        let limited = self.attention() & attention::DEADLINE != 0
+            || self.timeout.load(Ordering::Relaxed) != 0;
+        limited && {
+            let now = Moment::now();
+            self.limit(*start.get_or_insert(now)).is_some_and(|limit| limit <= now)
+        }
+    }
+
     /// Whether the deadline has passed by now. Reads the clock only if there is one.
     pub(crate) fn deadline_passed(&self) -> bool {
         self.attention() & attention::DEADLINE != 0

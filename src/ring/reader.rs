@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Options,
-    core::{Areas, Consumer, PeerState, areas::Role},
+    core::{Areas, Consumer, Corrupt, PeerState, areas::Role},
     doorbell::pollable::Light,
     end::{End, attention},
     in_place::as_uninit,
@@ -192,7 +192,18 @@ impl Reader {
             let want = core.pos().wrapping_add(need);
             let waited = self.waiting.wait(&self.end, want, &mut start, || core.worth_a_look(need));
             late = waited == Waited::TimeIsUp;
+            if waited == Waited::Soon {
+                self.gather()?;
+            }
         }
+    }
+
+    /// After a short wait: lets a batch form if this end is on the heels of the writer.
+    fn gather(&mut self) -> Result<(), Corrupt> {
+        let (found, enough) = (self.core.refresh()?, self.core.capacity() / 4);
+        let core = &mut self.core;
+        self.waiting.patience.gather(found, enough, || core.refresh().unwrap_or(0));
+        Ok(())
     }
 
     #[cold]

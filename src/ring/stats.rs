@@ -20,7 +20,8 @@ pub struct Stats {
     pub parks: u64,
     /// Waits that ended without a sleep, because looking again was enough.
     pub spins_won: u64,
-    /// Time spent waiting, asleep or looking.
+    /// Time spent waiting, asleep or looking; waits that end before it is worth reading the clock (within a microsecond or
+    /// so) do not count.
     pub blocked: Duration,
     /// Bytes in the ring as this end last saw it.
     pub fill: u64,

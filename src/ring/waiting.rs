@@ -7,7 +7,7 @@ use super::{
     doorbell::Woke,
     end::{End, attention},
     stats::Stats,
-    wait::{DOZE, Notifier, Patience, Sleeper, Wait},
+    wait::{DOZE, Looked, Notifier, Patience, Sleeper, Wait},
 };
 use crate::{error::Error, sys::clock::Moment};
 
@@ -22,7 +22,7 @@ const SLICE: Duration = Duration::from_millis(50);
 /// What an end needs to wait and to wake, apart from its half of the core.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    patience: Patience,
+    pub(super) patience: Patience,
     pub(super) sleeper: Sleeper,
     notifier: Notifier,
     pub(crate) stats: Stats,
@@ -33,6 +33,8 @@ pub(crate) struct Waiting {
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waited {
+    /// Something changed after next to no time; look.
+    Soon,
     /// Something changed; look.
     Look,
     /// The call's time is up. Look at the data once more, then say so.
@@ -76,8 +78,8 @@ impl Waiting {
         self.notifier.notify(end.fences(), peer, pos, |parked| end.ring_peer(parked));
     }
 
-    /// Waits until `ready` holds, or the call that began at `start` has to end. `want` is the position at which the
-    /// peer shall ring. A close on this side, a deadline moved and a dead peer end the wait as well.
+    /// Waits until `ready` holds, or the call has to end. `start` is when the call first had to wait, and `want` is
+    /// the position at which the peer shall ring. A close on this side, a deadline moved and a dead peer end the wait too.
     #[cold]
     pub(crate) fn wait(
         &mut self,
@@ -86,30 +88,33 @@ impl Waiting {
         start: &mut Option<Moment>,
         mut ready: impl FnMut() -> bool,
     ) -> Waited {
-        let began = Moment::now();
-        let start = *start.get_or_insert(began);
-        if end.limit(start).is_some_and(|limit| limit <= began) {
-            return Waited::TimeIsUp;
-        }
-        let mut looks = 0u32;
-        let mut due = false;
-        let looked = self.patience.spin(end.own(), end.peer(), || {
+        let mut due = end.is_due(start);
+        let (mut looks, mut began) = (0u32, None);
+        let looked = self.patience.look(end.own(), end.peer(), || {
             looks = looks.wrapping_add(1);
-            due = looks % LOOKS_PER_CLOCK == 0
-                && end.limit(start).is_some_and(|limit| limit <= Moment::now());
+            // The clock, the deadline and the peer's life are looked at now and then: a look at memory is far cheaper.
+            if looks % LOOKS_PER_CLOCK == 0 {
+                began.get_or_insert_with(Moment::now);
+                due = due || end.is_due(start);
+            }
             if looks % LOOKS_PER_SLICE == 0 {
                 end.look_for_death();
             }
             ready() || due || end.attention() & attention::ENDS_WAIT != 0
         });
-        let waited = if looked {
-            self.patience.spun();
-            self.stats.spins_won += 1;
-            if due { Waited::TimeIsUp } else { Waited::Look }
-        } else {
-            self.sleep(end, want, start, began, ready)
+        self.stats.spins_won += u64::from(looked != Looked::InVain && !due);
+        let waited = match looked {
+            _ if due => Waited::TimeIsUp,
+            Looked::Soon => return Waited::Soon,
+            Looked::Later => Waited::Look,
+            Looked::InVain => {
+                let began = *began.get_or_insert_with(Moment::now);
+                self.sleep(end, want, *start.get_or_insert(began), began, ready)
+            }
         };
-        self.stats.blocked += Moment::now().since(began);
+        if let Some(began) = began {
+            self.stats.blocked += Moment::now().since(began);
+        }
         waited
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Options,
-    core::{Areas, PeerState, Producer, areas::Role},
+    core::{Areas, Corrupt, PeerState, Producer, areas::Role},
     doorbell::pollable::Light,
     end::{End, attention},
     stats::Stats,
@@ -220,7 +220,18 @@ impl Writer {
             let want = core.pos().wrapping_add(need).wrapping_sub(core.capacity());
             let waited = self.waiting.wait(&self.end, want, start, || core.worth_a_look(need));
             late = waited == Waited::TimeIsUp;
+            if waited == Waited::Soon {
+                self.gather()?;
+            }
         }
+    }
+
+    /// After a short wait: lets room form if this end is on the heels of the reader.
+    fn gather(&mut self) -> Result<(), Corrupt> {
+        let (found, enough) = (self.core.refresh()?, self.core.capacity() / 4);
+        let core = &mut self.core;
+        self.waiting.patience.gather(found, enough, || core.refresh().unwrap_or(0));
+        Ok(())
     }
 
     #[cold]

@@ -36,5 +36,5 @@ mod spin;
 
 pub(crate) use fences::Fences;
 pub(crate) use park::{DOZE, Notifier, Sleeper, ring_for_closing};
-pub(crate) use spin::Patience;
 pub use spin::Wait;
+pub(crate) use spin::{Looked, Patience};

@@ -1,4 +1,4 @@
-//! How long to look before sleeping, learnt from how earlier waits ended.
+//! How long to look before sleeping, and when to let a batch form, learnt from how earlier waits ended.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ const SHORTEST: Duration = Duration::from_micros(2);
 /// One wait in so many looks for [`LONGEST`] whatever was learnt, so that a peer that became quick is noticed.
 const TRY_AGAIN: u32 = 64;
 /// Looks between two readings of the clock, which costs about as much as a look.
-const LOOKS_PER_CLOCK: u32 = 16;
+const LOOKS_PER_CLOCK: u32 = 32;
 /// Most pauses between two looks of a long wait. Each look takes the cache line away from the peer.
 const MOST_PAUSES: u32 = 32;
 
@@ -45,35 +45,64 @@ pub(crate) struct Patience {
     budget: Duration,
     /// Waits that ended in a sleep, since the last that looked for [`LONGEST`].
     sleeps: u32,
-    /// This thread's set of CPUs held only one when the end was made.
+    /// The machine has one CPU.
     alone: bool,
+    /// The CPU that the shared word tells. It is stored only when it changed: it shares its line with `parked`, which
+    /// the peer reads with every publication.
+    told_cpu: u32,
+    batch: Batch,
+}
+
+/// How a spell of looking ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// Ready, before it was worth reading the clock.
+    Soon,
+    /// Ready.
+    Later,
+    /// Not ready; time to sleep.
+    InVain,
 }
 
 impl Patience {
     pub(crate) fn new(wait: Wait) -> Self {
-        Self { wait, budget: LONGEST, sleeps: 0, alone: cpu::online() == 1 }
+        let alone = cpu::online() == 1;
+        Self { wait, budget: LONGEST, sleeps: 0, alone, told_cpu: 0, batch: Batch::default() }
     }
 
-    /// Looks until `ready` says so, or it is time to sleep (`false`). `ready` must also say so when the call has to end.
-    pub(crate) fn spin(
+    /// Looks until `ready` says so, or it is time to sleep. `ready` must also say so when the call has to end.
+    pub(crate) fn look(
         &mut self,
         own: &Side,
         peer: &Side,
         mut ready: impl FnMut() -> bool,
-    ) -> bool {
+    ) -> Looked {
         let here = cpu::current();
-        own.sleep.cpu.store(here, Ordering::Relaxed);
+        if here != self.told_cpu {
+            own.sleep.cpu.store(here, Ordering::Relaxed);
+            self.told_cpu = here;
+        }
         if self.wait == Wait::Park {
-            return false;
+            return Looked::InVain;
         }
         // While the peer's last word came from this very CPU, it cannot run before we leave it.
         let shared = self.alone || peer.sleep.cpu.load(Ordering::Relaxed) == here;
-        if self.wait == Wait::Spin {
-            return spin_for_ever(shared, ready);
+        if shared && self.wait == Wait::Adaptive {
+            return Looked::InVain;
         }
-        if shared {
-            return false;
+        for _ in 0..LOOKS_PER_CLOCK {
+            if ready() {
+                return Looked::Soon;
+            }
+            spin_hint();
         }
+        match self.wait {
+            Wait::Spin => look_for_ever(shared, ready),
+            _ => self.look_for_a_while(ready),
+        }
+    }
+
+    fn look_for_a_while(&mut self, mut ready: impl FnMut() -> bool) -> Looked {
         self.sleeps += 1;
         let limit = if self.sleeps % TRY_AGAIN == 0 { LONGEST } else { self.budget };
         let start = Moment::now();
@@ -81,23 +110,17 @@ impl Patience {
         loop {
             for _ in 0..LOOKS_PER_CLOCK {
                 if ready() {
-                    return true;
+                    self.budget = LONGEST;
+                    self.sleeps = 0;
+                    return Looked::Later;
                 }
-                for _ in 0..pauses {
-                    spin_hint();
-                }
+                pause(pauses);
             }
             if Moment::now().since(start) >= limit {
-                return false;
+                return Looked::InVain;
             }
             pauses = (pauses * 2).min(MOST_PAUSES);
         }
-    }
-
-    /// Learns from a wait that looking alone ended: it was worth it.
-    pub(crate) fn spun(&mut self) {
-        self.budget = LONGEST;
-        self.sleeps = 0;
     }
 
     /// Learns from a wait that ended in a sleep, `waited` after it began.
@@ -106,18 +129,98 @@ impl Patience {
             self.budget = (self.budget / 2).max(SHORTEST);
         }
     }
+
+    /// Lets a batch form where that pays: see [`Batch`].
+    #[inline]
+    pub(crate) fn gather(&mut self, found: u64, enough: u64, look: impl FnMut() -> u64) {
+        if self.wait != Wait::Park {
+            self.batch.gather(found, enough, look);
+        }
+    }
 }
 
-fn spin_for_ever(shared: bool, mut ready: impl FnMut() -> bool) -> bool {
+fn look_for_ever(shared: bool, mut ready: impl FnMut() -> bool) -> Looked {
     loop {
         for _ in 0..LOOKS_PER_CLOCK {
             if ready() {
-                return true;
+                return Looked::Later;
             }
             spin_hint();
         }
         if shared {
             yield_now();
         }
+    }
+}
+
+fn pause(pauses: u32) {
+    for _ in 0..pauses {
+        spin_hint();
+    }
+}
+
+/// Tells a conversation from a stream, and keeps out of a stream's way.
+///
+/// An end that finds little time after time and hardly has to wait for it is on the heels of its peer: each look takes
+/// from the peer the very cache line that it is about to write, and both crawl. In a stream it pays to stay away for a
+/// moment, and take a batch. In a conversation it does not: nothing more comes before this end has answered.
+/// From here the two look alike, so now and then it stays away to see whether more comes. If it does, it goes on
+/// doing so; if not, it tries half as often as before.
+#[derive(Debug)]
+struct Batch {
+    /// Waits in a row that were short and found little.
+    in_a_row: u32,
+    /// How many of them make it try.
+    threshold: u32,
+}
+
+/// What counts as little, in bytes: eight cache lines, which the prefetcher covers anyway.
+const LITTLE: u64 = 512;
+/// Pauses of the first time away; about half a microsecond.
+const FIRST_PAUSES: u32 = 16;
+/// Pauses between two looks while the batch forms, at most.
+const LONGEST_PAUSES: u32 = 512;
+/// Rarest try in a conversation: one in so many waits, so that it costs under one part in a thousand.
+const RAREST: u32 = 4096;
+const SOONEST: u32 = 16;
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { in_a_row: 0, threshold: SOONEST }
+    }
+}
+
+impl Batch {
+    /// Called after a short wait that found `found`; stays away while more comes, up to `enough`. `look` gives what is there.
+    #[inline]
+    fn gather(&mut self, found: u64, enough: u64, look: impl FnMut() -> u64) {
+        if found > LITTLE {
+            self.in_a_row = 0;
+            return;
+        }
+        self.in_a_row += 1;
+        if self.in_a_row >= self.threshold {
+            self.stay_away(found, enough, look);
+        }
+    }
+
+    #[cold]
+    fn stay_away(&mut self, found: u64, enough: u64, mut look: impl FnMut() -> u64) {
+        self.in_a_row = 0;
+        let (mut there, mut pauses) = (found, FIRST_PAUSES);
+        loop {
+            pause(pauses);
+            let now = look();
+            if now <= there {
+                break;
+            }
+            there = now;
+            if there >= enough {
+                break;
+            }
+            pauses = (pauses * 2).min(LONGEST_PAUSES);
+        }
+        self.threshold =
+            if there > found { 1 } else { (self.threshold * 2).clamp(SOONEST, RAREST) };
     }
 }
