@@ -30,6 +30,8 @@
 //! end's own doorbell unconditionally, which is the second half of the same argument. There is no timeout as a
 //! safety net, because none is needed; the models show that each step is.
 
+#[cfg(all(test, not(loom)))]
+mod fence_model;
 mod fences;
 mod park;
 mod spin;

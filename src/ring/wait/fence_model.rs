@@ -1,0 +1,209 @@
+//! A model of the fences, for the half of them that loom cannot run: `membarrier`.
+//!
+//! Two processors with store buffers, as in the x86-TSO model (Sewell et al., CACM 2010): a store waits in its
+//! processor's buffer until it reaches memory at some later moment, and a load sees the own buffer first. Every interleaving
+//! of the two programs and of the buffers' drains is walked through. The programs are the publisher's and the
+//! sleeper's halves of the protocol, step by step as in the module's table, for four publications and
+//! as many sleeps as it takes; a run is a lost wake-up if nothing can move and the sleeper still sleeps.
+
+use std::collections::HashSet;
+
+use super::Fences;
+
+/// Publications per run.
+const ITEMS: u8 = 4;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Word {
+    Pos,
+    Parked,
+    Want,
+}
+
+/// Who executes what between the two accesses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    As(Fences),
+    PublisherOnly,
+    SleeperOnly,
+    Nobody,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+struct Machine {
+    /// Memory: `Pos`, `Parked`, `Want`, and the doorbell, which is only accessed atomically.
+    memory: [u8; 3],
+    doorbell: u8,
+    publisher: Publisher,
+    sleeper: Sleeper,
+    /// Stores on their way to memory, oldest first: the publisher's and the sleeper's.
+    buffers: [Vec<(usize, u8)>; 2],
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+struct Publisher {
+    step: u8,
+    published: u8,
+    rung_for: u8,
+    parked: u8,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+struct Sleeper {
+    step: u8,
+    consumed: u8,
+    number: u8,
+    listened: u8,
+    seen: u8,
+}
+
+impl Machine {
+    fn load(&self, cpu: usize, word: Word) -> u8 {
+        let own = self.buffers[cpu].iter().rev().find(|(at, _)| *at == word as usize);
+        own.map_or(self.memory[word as usize], |(_, value)| *value)
+    }
+
+    fn store(&mut self, cpu: usize, word: Word, value: u8) {
+        self.buffers[cpu].push((word as usize, value));
+    }
+
+    fn drain_one(&mut self, cpu: usize) {
+        let (at, value) = self.buffers[cpu].remove(0);
+        self.memory[at] = value;
+    }
+
+    fn drain(&mut self, cpu: usize) {
+        while !self.buffers[cpu].is_empty() {
+            self.drain_one(cpu);
+        }
+    }
+
+    fn publisher_step(&mut self, rule: Rule) -> bool {
+        let mut own = self.publisher.clone();
+        match own.step {
+            0 if own.published == ITEMS => return false,
+            0 => {
+                own.published += 1;
+                self.store(0, Word::Pos, own.published);
+            }
+            1 => {
+                if matches!(rule, Rule::As(Fences::Both) | Rule::PublisherOnly) {
+                    self.drain(0);
+                }
+            }
+            2 => own.parked = self.load(0, Word::Parked),
+            3 => {
+                let reached = own.published >= self.load(0, Word::Want);
+                if own.parked != 0 && own.parked != own.rung_for && reached {
+                    own.rung_for = own.parked;
+                    // A locked instruction: it drains the buffer, and its result is at once in memory.
+                    self.drain(0);
+                    self.doorbell += 1;
+                }
+            }
+            _ => unreachable!("four steps"),
+        }
+        own.step = (own.step + 1) % 4;
+        self.publisher = own;
+        true
+    }
+
+    fn sleeper_step(&mut self, rule: Rule) -> bool {
+        let mut own = self.sleeper.clone();
+        let mut next = own.step + 1;
+        match own.step {
+            0 if own.consumed == ITEMS => return false,
+            0 => {
+                own.seen = self.load(1, Word::Pos);
+                if own.seen > own.consumed {
+                    own.consumed = own.seen;
+                    next = 0;
+                }
+            }
+            1 => own.listened = self.doorbell,
+            2 => {
+                own.number += 1;
+                self.store(1, Word::Want, own.consumed + 1);
+                self.store(1, Word::Parked, own.number);
+            }
+            3 => match rule {
+                Rule::As(Fences::Both) | Rule::SleeperOnly => self.drain(1),
+                // The call fences this processor and every other one, at whatever step that is.
+                Rule::As(Fences::Sleeper) => (0..2).for_each(|cpu| self.drain(cpu)),
+                Rule::PublisherOnly | Rule::Nobody => {}
+            },
+            4 => {
+                own.seen = self.load(1, Word::Pos);
+                if own.seen > own.consumed {
+                    next = 6;
+                }
+            }
+            5 => {
+                // The kernel compares under its lock; a system call drains the buffer.
+                self.drain(1);
+                if self.doorbell == own.listened {
+                    return false;
+                }
+            }
+            6 => {
+                self.store(1, Word::Parked, 0);
+                next = 0;
+            }
+            _ => unreachable!("seven steps"),
+        }
+        own.step = next;
+        self.sleeper = own;
+        true
+    }
+}
+
+/// Walks through everything; gives how many states there are, and whether a wake-up can be lost.
+fn explore(rule: Rule) -> (usize, bool) {
+    let mut seen = HashSet::new();
+    let mut open = vec![Machine::default()];
+    let mut lost = false;
+    while let Some(machine) = open.pop() {
+        if !seen.insert(machine.clone()) {
+            continue;
+        }
+        let mut moved = false;
+        let mut visit = |next: Machine| {
+            moved = true;
+            open.push(next);
+        };
+        for cpu in 0..2 {
+            let mut next = machine.clone();
+            if !next.buffers[cpu].is_empty() {
+                next.drain_one(cpu);
+                visit(next);
+            }
+        }
+        let mut next = machine.clone();
+        if next.publisher_step(rule) {
+            visit(next);
+        }
+        // A sleeper that cannot move may still have drained its buffer on the way into the kernel.
+        let mut next = machine.clone();
+        if next.sleeper_step(rule) || next != machine {
+            visit(next);
+        }
+        lost |= !moved && machine.sleeper.consumed < ITEMS;
+    }
+    (seen.len(), lost)
+}
+
+#[test]
+fn neither_way_of_fencing_loses_a_wake_up() {
+    for fences in [Fences::Both, Fences::Sleeper] {
+        let (states, lost) = explore(Rule::As(fences));
+        println!("{fences:?}: {states} states");
+        assert!(states > 1000 && !lost, "{fences:?}: {states} states, lost: {lost}");
+    }
+}
+
+#[test]
+fn every_fence_that_is_missing_loses_one() {
+    for rule in [Rule::PublisherOnly, Rule::SleeperOnly, Rule::Nobody] {
+        assert!(explore(rule).1);
+    }
+}
