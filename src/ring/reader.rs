@@ -16,7 +16,7 @@ use super::{
     in_place::as_uninit,
     stats::Stats,
     wait::Fences,
-    waiting::{Failure, Waited, Waiting},
+    waiting::{Failure, Waited, Waiting, Want},
 };
 use crate::{
     ends::{Control, Controlled, ReadEnd},
@@ -189,7 +189,8 @@ impl Reader {
                 return Err(Failure::WouldBlock);
             }
             let core = &self.core;
-            let want = core.pos().wrapping_add(need);
+            let pos = core.pos().wrapping_add(need);
+            let want = Want { at_least: pos, at_best: pos };
             let waited = self.waiting.wait(&self.end, want, &mut start, || core.worth_a_look(need));
             late = waited == Waited::TimeIsUp;
             if waited == Waited::Soon {

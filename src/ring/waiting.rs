@@ -30,6 +30,19 @@ pub(crate) struct Waiting {
     pub(super) raised: bool,
 }
 
+/// The positions of the peer that a sleeper hopes for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Want {
+    /// The call can go on from here.
+    pub(crate) at_least: u64,
+    /// It would be worth waking for. A writer that is woken for every byte that is read would go to sleep again
+    /// after every byte.
+    pub(crate) at_best: u64,
+}
+
+/// How long a sleeper waits for what is best before it takes what there is.
+const HOPE: Duration = Duration::from_millis(1);
+
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waited {
@@ -75,16 +88,21 @@ impl Waiting {
     /// Wakes the peer if it sleeps until `pos`, which was just published.
     #[inline(always)]
     pub(crate) fn notify(&mut self, end: &End, peer: &Side, pos: u64) {
-        self.notifier.notify(end.fences(), peer, pos, |parked| end.ring_peer(parked));
+        let patience = &mut self.patience;
+        self.notifier.notify(end.fences(), peer, pos, |parked| {
+            // The peer is about to wait again some time: let it know where we are.
+            patience.tell_cpu(end.own());
+            end.ring_peer(parked);
+        });
     }
 
-    /// Waits until `ready` holds, or the call has to end. `start` is when the call first had to wait, and `want` is
-    /// the position at which the peer shall ring. A close on this side, a deadline moved and a dead peer end the wait too.
+    /// Waits until `ready` holds, or the call has to end. `start` is when the call first had to wait, and `want` says
+    /// when the peer shall ring. A close on this side, a deadline moved and a dead peer end the wait too.
     #[cold]
     pub(crate) fn wait(
         &mut self,
         end: &End,
-        want: u64,
+        want: Want,
         start: &mut Option<Moment>,
         mut ready: impl FnMut() -> bool,
     ) -> Waited {
@@ -121,21 +139,30 @@ impl Waiting {
     fn sleep(
         &mut self,
         end: &End,
-        want: u64,
+        want: Want,
         start: Moment,
         began: Moment,
         mut ready: impl FnMut() -> bool,
     ) -> Waited {
+        let mut modest = want.at_best == want.at_least;
         loop {
             let limit = end.limit(start);
-            let slice = end.look_for_death().then(|| Moment::now().after(SLICE));
-            let until = limit.into_iter().chain(slice).min();
+            let slice = end.look_for_death().then_some(SLICE).into_iter();
+            let slice = slice.chain((!modest).then_some(HOPE)).min();
+            let until =
+                limit.into_iter().chain(slice.map(|slice| Moment::now().after(slice))).min();
+            let position = if modest { want.at_least } else { want.at_best };
+            modest = true;
             let mut awake = || ready() || end.attention() & attention::ENDS_WAIT != 0;
             self.stats.parks += 1;
-            let woke =
-                self.sleeper.sleep(end.fences(), end.own(), &end.own_bell(), want, until, || {
-                    awake() || end.limit(start) != limit
-                });
+            let woke = self.sleeper.sleep(
+                end.fences(),
+                end.own(),
+                &end.own_bell(),
+                position,
+                until,
+                || awake() || end.limit(start) != limit,
+            );
             match woke {
                 Woke::LookAgain => self.stats.wakes_received += 1,
                 Woke::DeadlinePassed if until == limit => return Waited::TimeIsUp,

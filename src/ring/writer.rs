@@ -15,7 +15,7 @@ use super::{
     end::{End, attention},
     stats::Stats,
     wait::Fences,
-    waiting::{Failure, Waited, Waiting},
+    waiting::{Failure, Waited, Waiting, Want},
 };
 use crate::{
     ends::{Control, Controlled, WriteEnd},
@@ -217,7 +217,9 @@ impl Writer {
                 return Err(Failure::WouldBlock);
             }
             let core = &self.core;
-            let want = core.pos().wrapping_add(need).wrapping_sub(core.capacity());
+            // Read positions at which there is room for `need`, and for a good deal.
+            let at = |room: u64| core.pos().wrapping_add(room).wrapping_sub(core.capacity());
+            let want = Want { at_least: at(need), at_best: at(need.max(core.capacity() / 4)) };
             let waited = self.waiting.wait(&self.end, want, start, || core.worth_a_look(need));
             late = waited == Waited::TimeIsUp;
             if waited == Waited::Soon {

@@ -55,7 +55,7 @@ pub(crate) struct Sleep {
     pub(crate) parked: AtomicU64,
     /// Ring the doorbell when the peer's position has reached this one.
     pub(crate) want: AtomicU64,
-    /// The CPU on which this side last began to wait, plus one; 0 if unknown. A hint for the peer's spinning.
+    /// The CPU on which this side last waited or rang, plus one; 0 if unknown. A hint for the peer's spinning.
     pub(crate) cpu: AtomicU32,
 }
 

@@ -77,11 +77,7 @@ impl Patience {
         peer: &Side,
         mut ready: impl FnMut() -> bool,
     ) -> Looked {
-        let here = cpu::current();
-        if here != self.told_cpu {
-            own.sleep.cpu.store(here, Ordering::Relaxed);
-            self.told_cpu = here;
-        }
+        let here = self.tell_cpu(own);
         if self.wait == Wait::Park {
             return Looked::InVain;
         }
@@ -100,6 +96,16 @@ impl Patience {
             Wait::Spin => look_for_ever(shared, ready),
             _ => self.look_for_a_while(ready),
         }
+    }
+
+    /// Tells the peer on which CPU this end is, and gives it.
+    pub(crate) fn tell_cpu(&mut self, own: &Side) -> u32 {
+        let here = cpu::current();
+        if here != self.told_cpu {
+            own.sleep.cpu.store(here, Ordering::Relaxed);
+            self.told_cpu = here;
+        }
+        here
     }
 
     fn look_for_a_while(&mut self, mut ready: impl FnMut() -> bool) -> Looked {

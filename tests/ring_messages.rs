@@ -1,0 +1,144 @@
+//! Whole messages and bytes in place.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    thread,
+    time::Duration,
+};
+
+use ringpipe::{Options, Wait};
+
+fn pattern(len: usize, salt: usize) -> Vec<u8> {
+    (0..len).map(|i| (i * 31 + salt * 17) as u8).collect()
+}
+
+#[test]
+fn messages_of_every_length_arrive_whole_and_in_order() {
+    for wait in [Wait::Adaptive, Wait::Park] {
+        let (mut reader, mut writer) =
+            Options::new().capacity(4096).wait(wait).max_message(1 << 20).ring().unwrap();
+        let lengths: Vec<usize> =
+            (0..300).chain([4088, 4089, 4092, 4093, 4096, 10_000, 300_000, 1 << 20, 0]).collect();
+        let sender = thread::spawn({
+            let lengths = lengths.clone();
+            move || {
+                for (salt, len) in lengths.into_iter().enumerate() {
+                    writer.send(&pattern(len, salt)).unwrap();
+                }
+                writer.stats().messages
+            }
+        });
+        let mut buf = vec![0; 1 << 20];
+        for (salt, len) in lengths.iter().enumerate() {
+            assert_eq!(reader.recv(&mut buf).unwrap(), Some(*len));
+            assert!(buf[..*len] == pattern(*len, salt), "message {salt} of {len} bytes");
+        }
+        assert_eq!(reader.recv(&mut buf).unwrap(), None);
+        assert_eq!(reader.stats().messages, lengths.len() as u64);
+        assert_eq!(sender.join().unwrap(), lengths.len() as u64);
+    }
+}
+
+#[test]
+fn a_message_that_timed_out_half_way_goes_on_where_it_stopped() {
+    let (mut reader, mut writer) = ringpipe::ring(4096).unwrap();
+    let message = pattern(20_000, 1);
+    writer.set_write_timeout(Some(Duration::from_millis(5))).unwrap();
+    reader.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+    assert_eq!(writer.send(&message).unwrap_err().kind(), ErrorKind::TimedOut);
+    let error = writer.send(b"another").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    let mut buf = vec![0; 20_000];
+    let received = loop {
+        if let Ok(received) = reader.recv(&mut buf) {
+            break received;
+        }
+        let _ = writer.send(&message);
+    };
+    assert_eq!(received, Some(20_000));
+    assert!(buf == message);
+}
+
+#[test]
+fn a_message_that_is_too_long_for_the_buffer_stays_for_a_larger_one() {
+    let (mut reader, mut writer) = ringpipe::ring(4096).unwrap();
+    writer.send(b"ten bytes!").unwrap();
+    let error = reader.recv(&mut [0; 9]).unwrap_err();
+    assert!(error.to_string().contains("10 bytes"), "{error}");
+    assert_eq!(reader.next_message().unwrap(), Some(10));
+    let mut buf = [0; 10];
+    assert_eq!(reader.recv(&mut buf).unwrap(), Some(10));
+    assert_eq!(&buf, b"ten bytes!");
+}
+
+#[test]
+fn a_message_over_the_limit_is_refused_on_both_sides() {
+    let (mut reader, mut writer) = Options::new().capacity(4096).max_message(8).ring().unwrap();
+    assert_eq!(writer.send(&[0; 9]).unwrap_err().kind(), ErrorKind::InvalidInput);
+    writer.write_all(&9u32.to_le_bytes()).unwrap();
+    assert_eq!(reader.recv(&mut [0; 99]).unwrap_err().kind(), ErrorKind::InvalidData);
+    assert_eq!(reader.recv(&mut [0; 99]).unwrap_err().kind(), ErrorKind::InvalidData);
+}
+
+#[test]
+fn a_stream_that_ends_inside_a_message_is_an_error() {
+    for cut in 1..13 {
+        let (mut reader, mut writer) = ringpipe::ring(4096).unwrap();
+        let mut bytes = 9u32.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&[1; 9]);
+        writer.write_all(&bytes[..cut]).unwrap();
+        writer.close();
+        let error = reader.recv(&mut [0; 99]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData, "cut at {cut}");
+        assert_eq!(reader.recv(&mut [0; 99]).unwrap_err().kind(), ErrorKind::InvalidData);
+    }
+}
+
+#[test]
+fn a_grant_publishes_what_is_committed_and_nothing_else() {
+    let (mut reader, mut writer) = ringpipe::ring(4096).unwrap();
+    for round in 0..1000usize {
+        let len = 1 + round * 37 % 3000;
+        let mut grant = writer.reserve(len).unwrap();
+        let slice = grant.as_mut_slice().unwrap();
+        slice.copy_from_slice(&pattern(len, round));
+        let kept = len - round % len.min(7);
+        grant.commit(kept).unwrap();
+        drop(writer.reserve(4096 - kept).unwrap());
+        assert_eq!(reader.peek().unwrap().as_slice().unwrap(), &pattern(len, round)[..kept]);
+        reader.consume(kept);
+        assert_eq!(reader.try_read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+    let error = writer.reserve(4097).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn one_byte_read_lets_a_blocked_byte_in() {
+    for wait in [Wait::Spin, Wait::Adaptive, Wait::Park] {
+        let (mut reader, mut writer) = Options::new().capacity(4096).wait(wait).ring().unwrap();
+        writer.write_all(&[1; 4096]).unwrap();
+        let blocked = thread::spawn(move || writer.write(&[2]).map(|n| (n, writer)));
+        assert_eq!(reader.read(&mut [0]).unwrap(), 1);
+        let (n, writer) = blocked.join().unwrap().unwrap();
+        assert_eq!(n, 1);
+        drop(writer);
+        let mut rest = Vec::new();
+        reader.read_to_end(&mut rest).unwrap();
+        assert_eq!((rest.len(), rest.last()), (4096, Some(&2)));
+    }
+}
+
+#[test]
+fn a_ring_whose_end_left_the_process_gives_no_slices() {
+    let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
+    let other = thread::spawn(|| Options::new().connect_on(b).unwrap().split());
+    let (mut reader, mut writer) = Options::new().accept_on(a).unwrap().split();
+    let (_reader, mut other) = other.join().unwrap();
+    assert!(writer.reserve(8).unwrap().as_mut_slice().is_none());
+    other.write_all(b"x").unwrap();
+    let span = reader.peek().unwrap();
+    assert!(span.as_slice().is_none());
+    // SAFETY: the other end is in this test, which does not write meanwhile.
+    assert_eq!(unsafe { span.as_slice_trusting() }, b"x");
+}
