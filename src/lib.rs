@@ -3,7 +3,9 @@
 
 pub mod ends;
 pub mod error;
+pub mod pipe;
 mod sync;
 
 pub use ends::{Control, Gate, ReadEnd, WriteEnd};
 pub use error::{Error, RemoteError};
+pub use pipe::{PipeReader, PipeWriter, pipe};
