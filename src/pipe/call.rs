@@ -13,9 +13,13 @@ use std::{
 use super::{
     deadlock::{Look, Watch},
     lend::{self, Offer, Want},
+    linger,
     rendezvous::{Closed, End, Rendezvous, State, Wakes},
 };
-use crate::error::{Error, would_block};
+use crate::{
+    error::{Error, would_block},
+    sync::Ordering,
+};
 
 /// May this call wait?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +71,7 @@ struct Call<'a> {
     state: Option<MutexGuard<'a, State>>,
     has_turn: bool,
     has_lent: bool,
+    has_lingered: bool,
     wakes: Wakes,
     watch: Watch,
 }
@@ -98,6 +103,7 @@ impl<'a> Call<'a> {
             state: Some(state),
             has_turn: false,
             has_lent: false,
+            has_lingered: false,
             wakes: Wakes::default(),
             watch: Watch::new(pipe.patience),
         }
@@ -296,6 +302,9 @@ impl<'a> Call<'a> {
             Place::Queue => &door.turn,
             Place::Meeting => &door.ready,
         };
+        if place == Place::Meeting && self.linger() {
+            return;
+        }
         self.state().side(end).asleep |= place == Place::Meeting;
         let Some(state) = self.state.take() else {
             return;
@@ -313,6 +322,25 @@ impl<'a> Call<'a> {
             state.side(end).asleep = false;
         }
         self.state = Some(state);
+    }
+
+    /// Looks out for the other end for a moment, once in a call, with the lock released. `true` if the lock was released,
+    /// so that the state must be read again: it may have changed even if the bell has not been rung yet.
+    fn linger(&mut self) -> bool {
+        if std::mem::replace(&mut self.has_lingered, true) {
+            return false;
+        }
+        let (pipe, end) = (self.pipe, self.end);
+        let rung = &pipe.door(end).rung;
+        let before = rung.load(Ordering::Relaxed);
+        let looks = self.state().side(end).linger.looks();
+        if looks == 0 {
+            return false;
+        }
+        self.state = None;
+        let came = linger::look(looks, || rung.load(Ordering::Relaxed) != before);
+        self.state().side(end).linger.learn(came);
+        true
     }
 
     /// Fails if nothing may be done any more: the pipe is closed, or the deadline has passed.

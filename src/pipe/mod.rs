@@ -52,6 +52,7 @@ mod call;
 mod deadlock;
 mod duplex;
 mod lend;
+mod linger;
 mod reader;
 mod rendezvous;
 mod scope;

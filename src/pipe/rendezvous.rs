@@ -17,6 +17,7 @@ use std::{
 use super::{
     deadlock::Waits,
     lend::{Offer, Want},
+    linger::Linger,
 };
 use crate::{
     ends::Controlled,
@@ -49,7 +50,7 @@ pub(super) struct Door {
     pub(super) turn: Condvar,
     /// Counts what `ready` was rung for, so that a call can look for a moment before it sleeps. Only a hint: what
     /// happened is read under the lock.
-    rung: AtomicU32,
+    pub(super) rung: AtomicU32,
 }
 
 pub(super) struct State {
@@ -73,6 +74,7 @@ pub(super) struct Side {
     pub(super) queued: usize,
     /// The call that holds the turn sleeps.
     pub(super) asleep: bool,
+    pub(super) linger: Linger,
     /// The first close, with its error if it had one.
     pub(super) closed: Option<Option<Cause>>,
     pub(super) deadline: Option<Instant>,

@@ -40,7 +40,6 @@ pub struct PipeWriter {
 /// # drop(thread.join());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct WriterPanicked;
 
 impl fmt::Display for WriterPanicked {
