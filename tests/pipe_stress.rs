@@ -115,7 +115,7 @@ fn racing_closes_never_separate_what_was_written_from_what_was_read() {
     const ROUNDS: u64 = 6_000;
     watchdog(LIMIT, || {
         let mut random = Random::new(11);
-        let (mut bytes, mut partial) = (0, 0);
+        let (mut bytes, mut rounds) = (0, 0);
         for round in 0..ROUNDS {
             let (reader, writer) = pipe();
             let never = AtomicBool::new(false);
@@ -135,10 +135,10 @@ fn racing_closes_never_separate_what_was_written_from_what_was_read() {
             });
             assert_eq!(sent, got, "round {round}");
             bytes += sent;
-            partial += usize::from(sent % 7 != 0);
+            rounds += u64::from(sent > 0);
         }
         // A race that always ends before the first byte would show nothing.
-        assert!(bytes > 0 && partial > 0, "{bytes} bytes, {partial} rounds");
+        assert!(rounds > ROUNDS / 10, "{bytes} bytes in {rounds} rounds");
     });
 }
 
