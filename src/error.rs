@@ -189,6 +189,8 @@ impl Error {
         match self {
             Self::Closed | Self::PeerDied { unconsumed: Some(_) } => K::BrokenPipe,
             Self::PeerDied { unconsumed: None } => K::UnexpectedEof,
+            // Everybody retries after `Interrupted`; this answer stays the same for ever.
+            Self::ClosedWith(cause) if cause.kind == K::Interrupted => K::Other,
             Self::ClosedWith(cause) => cause.kind,
             Self::Timeout => K::TimedOut,
             Self::Deadlock(_) => K::Deadlock,
