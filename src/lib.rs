@@ -1,6 +1,8 @@
 //! A pipe as Go's `io.Pipe`, in memory and between processes, behind one API.
 #![deny(clippy::print_stdout, clippy::unwrap_used)]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod ends;
 pub mod error;
 #[cfg(target_os = "linux")]
