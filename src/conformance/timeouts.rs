@@ -157,10 +157,9 @@ fn is_told_as_it_was_set<R: ReadEnd + 'static, W: WriteEnd + 'static>(cx: &Cx<R,
 fn yields_to_an_earlier_deadline<R: ReadEnd + 'static, W: WriteEnd + 'static>(
     cx: &Cx<R, W>,
 ) -> Verdict {
-    let (mut reader, mut writer) = cx.pair()?;
+    let (_reader, mut writer) = cx.pair()?;
     cx.block_writes(&mut writer)?;
     let (mut idle, _idle_writer) = cx.pair()?;
-    reader.set_deadline(None);
     for (timeout, deadline) in [(HOUR, SHORT), (SHORT, HOUR)] {
         set(idle.set_read_timeout(Some(timeout)))?;
         set(writer.set_write_timeout(Some(timeout)))?;
@@ -170,6 +169,5 @@ fn yields_to_an_earlier_deadline<R: ReadEnd + 'static, W: WriteEnd + 'static>(
         writer.set_deadline(Some(Instant::now() + deadline));
         Says::Timeout.check("a write", &writer.write(b"x"), &cx.rules)?;
     }
-    check!(read(&mut reader, 0).is_ok(), "a read into nothing failed");
     Ok(())
 }

@@ -392,7 +392,16 @@ impl Core {
                 return (state, result);
             }
             let late = self.passed(&mut state, Side::Writer, patience, starting);
-            if late && !(starting && self.is(Break::PastDeadlineStillWrites)) {
+            if late && starting && self.is(Break::PastDeadlineStillWrites) {
+                match self.capacity {
+                    Some(_) => break,
+                    None => match self.hand_over(&mut state, bytes) {
+                        Ok(n) => return (state, Ok(n)),
+                        Err(_) => return (state, Err(Error::Timeout.into())),
+                    },
+                }
+            }
+            if late {
                 let result = self.late(&mut state, Side::Writer);
                 return (state, result);
             }
