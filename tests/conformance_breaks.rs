@@ -125,11 +125,8 @@ fn the_same_cases_pass_when_nothing_is_broken() {
 #[ignore = "takes minutes; scripts and curious people run it"]
 fn the_whole_suite_fails_for_every_break() {
     let lines = for_each_break(4, |rule, kind| {
-        let report = kind
-            .suite(kind.model().broken(rule))
-            .watchdog(Duration::from_secs(5))
-            .jobs(16)
-            .run();
+        let report =
+            kind.suite(kind.model().broken(rule)).watchdog(Duration::from_secs(5)).jobs(16).run();
         let failed = report.failed();
         println!("{rule:?} ({}): {} cases: {}", kind.name(), failed.len(), failed.join(" "));
         failed.contains(&rule.noticed_by())

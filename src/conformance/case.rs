@@ -49,12 +49,7 @@ impl<R, W> Case<R, W> {
         needs: Needs<R, W>,
         run: fn(&Cx<R, W>) -> Verdict,
     ) -> Self {
-        Self {
-            id,
-            says,
-            needs,
-            run,
-        }
+        Self { id, says, needs, run }
     }
 }
 
@@ -206,9 +201,7 @@ impl<T: Send + 'static> Call<T> {
 
     /// Waits for the answer; the watchdog of the case ends a wait that never ends.
     pub(super) fn wait(self) -> Result<T, String> {
-        self.answer
-            .recv()
-            .map_err(|_| format!("{} panicked", self.what))
+        self.answer.recv().map_err(|_| format!("{} panicked", self.what))
     }
 
     /// The answer, if it is there by now.
@@ -232,11 +225,7 @@ impl<T: Send + 'static> Call<T> {
         let until = Instant::now() + SETTLE;
         loop {
             if let Some(answer) = self.poll()? {
-                return Err(format!(
-                    "{} returned {} although {because}",
-                    self.what,
-                    answer.show()
-                ));
+                return Err(format!("{} returned {} although {because}", self.what, answer.show()));
             }
             if Instant::now() >= until {
                 return Ok(());
@@ -263,9 +252,7 @@ fn filled(len: usize, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::
     let mut buf = vec![0; len];
     let n = read(&mut buf)?;
     if n > len {
-        return Err(io::Error::other(format!(
-            "a read into {len} bytes answered Ok({n})"
-        )));
+        return Err(io::Error::other(format!("a read into {len} bytes answered Ok({n})")));
     }
     buf.truncate(n);
     Ok(buf)
@@ -294,7 +281,10 @@ pub(super) fn read_exactly(
 }
 
 /// Reads until the stream ends, one way or the other.
-pub(super) fn read_until_end(reader: &mut impl io::Read, piece: usize) -> (Vec<u8>, io::Result<Vec<u8>>) {
+pub(super) fn read_until_end(
+    reader: &mut impl io::Read,
+    piece: usize,
+) -> (Vec<u8>, io::Result<Vec<u8>>) {
     let mut all = Vec::new();
     loop {
         match read(reader, piece) {

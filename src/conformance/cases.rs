@@ -1,8 +1,8 @@
 //! The list of all cases, in the order of the report.
 
 use super::{
-    case::Case, closing, compare, deadlines, death, drain, errors, integrity, nonblocking, parallel,
-    reading, timeouts, unwinding, vectored, waking, writing,
+    case::Case, closing, compare, deadlines, death, drain, errors, integrity, nonblocking,
+    parallel, reading, timeouts, unwinding, vectored, waking, writing,
 };
 use crate::ends::{ReadEnd, WriteEnd};
 

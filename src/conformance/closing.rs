@@ -259,7 +259,12 @@ fn both_ends<R: ReadEnd + 'static, W: WriteEnd + 'static>(cx: &Cx<R, W>) -> Verd
                     let got = read(&mut reader, 16);
                     Says::check_any(&reads, &format!("a read after {acts:?}"), &got, &cx.rules)?;
                     let wrote = writer.write(b"x");
-                    Says::check_any(&writes, &format!("a write after {acts:?}"), &wrote, &cx.rules)?;
+                    Says::check_any(
+                        &writes,
+                        &format!("a write after {acts:?}"),
+                        &wrote,
+                        &cx.rules,
+                    )?;
                 }
             }
         }

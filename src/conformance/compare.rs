@@ -36,7 +36,12 @@ enum Op {
     TryRead(usize),
     TryWrite(usize),
     /// A write on its own thread met by reads of this size, so many of them at most; then it is ended.
-    Meet { len: usize, piece: usize, reads: usize, end: Ended },
+    Meet {
+        len: usize,
+        piece: usize,
+        reads: usize,
+        end: Ended,
+    },
     DeadlineOfReader(bool),
     DeadlineOfWriter(bool),
     NonblockingReader(bool),
@@ -120,6 +125,34 @@ fn fault(error: &io::Error) -> String {
     }
 }
 
+/// One read, and what it left although it was there: how many calls a transport takes for that is its own affair.
+fn all_of_it<R: ReadEnd>(
+    reader: &mut R,
+    len: usize,
+    first: impl Fn(&mut R, usize) -> io::Result<Vec<u8>>,
+) -> io::Result<Vec<u8>> {
+    let mut got = first(reader, len)?;
+    while !got.is_empty() && got.len() < len {
+        match try_read(reader, len - got.len()) {
+            Ok(more) if !more.is_empty() => got.extend(more),
+            _ => break,
+        }
+    }
+    Ok(got)
+}
+
+/// The same for a write that does not wait.
+fn all_that_fits<W: WriteEnd>(writer: &mut W, bytes: &[u8]) -> io::Result<usize> {
+    let mut put = writer.try_write(bytes)?;
+    while put > 0 && put < bytes.len() {
+        match writer.try_write(&bytes[put..]) {
+            Ok(n) if n > 0 => put += n,
+            _ => break,
+        }
+    }
+    Ok(put)
+}
+
 /// Performs `ops` and says what each answered; stops when both ends are closed, where transports may differ.
 fn perform<R, W>(
     (mut reader, mut writer): (R, W),
@@ -134,13 +167,15 @@ where
     let mut known = Known::default();
     let mut position = 0;
     let mut answers = Vec::new();
-    let set = |result: io::Result<()>| result.map_err(|error| format!("setting a timeout failed: {error}"));
+    let set = |result: io::Result<()>| {
+        result.map_err(|error| format!("setting a timeout failed: {error}"))
+    };
     for op in ops {
         let mut said = String::new();
         match *op {
             Op::Read(len) => {
                 set(reader.set_read_timeout(Some(MOMENT)))?;
-                said = answer(read(&mut reader, len));
+                said = answer(all_of_it(&mut reader, len, read));
                 set(reader.set_read_timeout(None))?;
             }
             Op::Write(len) => {
@@ -148,14 +183,11 @@ where
                 said = count(writer.write(&pattern(seed, position, len)));
                 set(writer.set_write_timeout(None))?;
             }
-            Op::TryRead(len) => said = answer(try_read(&mut reader, len)),
-            Op::TryWrite(len) => said = count(writer.try_write(&pattern(seed, position, len))),
-            Op::Meet {
-                len,
-                piece,
-                reads,
-                end,
-            } => {
+            Op::TryRead(len) => said = answer(all_of_it(&mut reader, len, try_read)),
+            Op::TryWrite(len) => {
+                said = count(all_that_fits(&mut writer, &pattern(seed, position, len)));
+            }
+            Op::Meet { len, piece, reads, end } => {
                 if buffered
                     || known.reader_late
                     || known.writer_late
@@ -250,9 +282,8 @@ fn random_sequences_answer_as_the_model<R: ReadEnd + 'static, W: WriteEnd + 'sta
     for number in 0..sequences {
         let mut rng = cx.rng(number);
         let len = rng.between(5, 40);
-        let ops: Vec<Op> = (0..len)
-            .map(|at| random_op(&mut rng, large, at * 3 > len * 2))
-            .collect();
+        let ops: Vec<Op> =
+            (0..len).map(|at| random_op(&mut rng, large, at * 3 > len * 2)).collect();
         let seed = cx.seed ^ u64::from(number);
         cx.step(format!("sequence {number} (seed {:#x}) does not end", cx.seed));
         let expected = perform(model.pair(), &ops, buffered, seed)?;

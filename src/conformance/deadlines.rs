@@ -131,7 +131,9 @@ fn after(millis: u64) -> Instant {
     Instant::now() + Duration::from_millis(millis)
 }
 
-fn past_fails_a_read_at_once<R: ReadEnd + 'static, W: WriteEnd + 'static>(cx: &Cx<R, W>) -> Verdict {
+fn past_fails_a_read_at_once<R: ReadEnd + 'static, W: WriteEnd + 'static>(
+    cx: &Cx<R, W>,
+) -> Verdict {
     for _ in 0..cx.rounds.min(5) {
         let (mut reader, writer) = cx.pair()?;
         cx.step("a read waits although its deadline has passed");
@@ -155,7 +157,9 @@ fn past_fails_a_read_at_once<R: ReadEnd + 'static, W: WriteEnd + 'static>(cx: &C
     Ok(())
 }
 
-fn past_fails_a_write_at_once<R: ReadEnd + 'static, W: WriteEnd + 'static>(cx: &Cx<R, W>) -> Verdict {
+fn past_fails_a_write_at_once<R: ReadEnd + 'static, W: WriteEnd + 'static>(
+    cx: &Cx<R, W>,
+) -> Verdict {
     for _ in 0..cx.rounds.min(5) {
         let (reader, mut writer) = cx.pair()?;
         cx.step("a write waits although its deadline has passed");
@@ -423,10 +427,7 @@ fn a_write_says_how_many_bytes_went_in<R: ReadEnd + 'static, W: WriteEnd + 'stat
         let mut got = read_exactly(&mut reader, first, first)?;
         control.set_deadline(past());
         cx.step("a write sleeps on although its deadline passed");
-        let Did {
-            end: mut writer,
-            result,
-        } = write.wait()?;
+        let Did { end: mut writer, result } = write.wait()?;
         let n = match result {
             Ok(n) if n < len => n,
             other => {
@@ -477,27 +478,18 @@ fn loses_against_bytes_that_arrived<R: ReadEnd + 'static, W: WriteEnd + 'static>
         control.set_deadline(past());
         is_ok("the write", &wrote, 5)?;
         cx.step("the read does not return");
-        let Did {
-            end: mut reader,
-            result,
-        } = call.wait()?;
+        let Did { end: mut reader, result } = call.wait()?;
         if result.is_ok() {
             is_bytes("the read", &result, b"first")?;
             won += 1;
         } else {
             Says::Timeout.check("the read", &result, &cx.rules)?;
-            check!(
-                cx.rules.capacity().is_some(),
-                "the write was consumed, yet the read timed out"
-            );
+            check!(cx.rules.capacity().is_some(), "the write was consumed, yet the read timed out");
             reader.set_deadline(None);
             is_bytes("the read after it", &read(&mut reader, 16), b"first")?;
         }
     }
-    check!(
-        won * 2 > rounds,
-        "the bytes that arrived first won only {won} of {rounds} times"
-    );
+    check!(won * 2 > rounds, "the bytes that arrived first won only {won} of {rounds} times");
     Ok(())
 }
 

@@ -3,7 +3,10 @@
 use std::io;
 
 use super::{
-    case::{Case, Cx, Verdict, check, is_ok, read, read_exactly, read_until_end, reading, same_bytes, writing},
+    case::{
+        Case, Cx, Verdict, check, is_ok, read, read_exactly, read_until_end, reading, same_bytes,
+        writing,
+    },
     needs,
     rng::pattern,
     words::Says,
@@ -56,16 +59,16 @@ fn reader_hears(got: &io::Result<Vec<u8>>) -> Verdict {
         {
             Ok(())
         }
-        other => Err(format!("after the writer was killed a read answered {other:?} instead of PeerDied")),
+        other => Err(format!(
+            "after the writer was killed a read answered {other:?} instead of PeerDied"
+        )),
     }
 }
 
 fn writer_hears(wrote: &io::Result<usize>) -> Result<u64, String> {
     let why = match wrote {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => match Error::of(error) {
-            Some(Error::PeerDied {
-                unconsumed: Some(n),
-            }) => return Ok(*n),
+            Some(Error::PeerDied { unconsumed: Some(n) }) => return Ok(*n),
             other => format!("{other:?}"),
         },
         other => format!("{other:?}"),
@@ -149,10 +152,7 @@ fn of_the_reader_says_what_was_not_consumed<R: ReadEnd + 'static, W: WriteEnd + 
         };
         let unconsumed = writer_hears(&wrote)?;
         let want = acknowledged - consumed as u64;
-        check!(
-            unconsumed == want,
-            "{want} bytes were never consumed, the error says {unconsumed}"
-        );
+        check!(unconsumed == want, "{want} bytes were never consumed, the error says {unconsumed}");
         writer_hears(&writer.write(b"x"))?;
     }
     Ok(())

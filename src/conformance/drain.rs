@@ -49,7 +49,8 @@ enum How {
 /// Writes some, reads less, ends the stream, and reads on in pieces of each size.
 fn ends_after<R: ReadEnd + 'static, W: WriteEnd + 'static>(cx: &Cx<R, W>, how: How) -> Verdict {
     let all = cx.capacity();
-    for (written, already, piece) in [(1, 0, 16), (10, 3, 4), (all, 0, 7 + all / 5), (all, all, 1)] {
+    for (written, already, piece) in [(1, 0, 16), (10, 3, 4), (all, 0, 7 + all / 5), (all, all, 1)]
+    {
         let (mut reader, mut writer) = cx.pair()?;
         let bytes = pattern(cx.seed, 0, written);
         cx.step(format!("a write of {written} bytes waits although there is room"));
@@ -118,11 +119,7 @@ fn a_close_right_behind_a_write_loses_nothing<R: ReadEnd + 'static, W: WriteEnd 
         cx.step("reading to the end while the writer closes");
         let (got, end) = read_until_end(&mut reader, piece);
         same_bytes("what was written before the close", &got, &bytes)?;
-        let says = if with_error {
-            Says::Word(Word::Marker(1))
-        } else {
-            Says::Eof
-        };
+        let says = if with_error { Says::Word(Word::Marker(1)) } else { Says::Eof };
         says.check("the read behind the last byte", &end, &cx.rules)?;
         write.wait()??;
     }
@@ -137,7 +134,11 @@ fn a_deadline_loses_nothing<R: ReadEnd + 'static, W: WriteEnd + 'static>(cx: &Cx
     let mut got = Vec::new();
     while got.len() < 10 {
         reader.set_deadline(Some(Instant::now()));
-        Says::Timeout.check("a read with a deadline that passed", &read(&mut reader, 3), &cx.rules)?;
+        Says::Timeout.check(
+            "a read with a deadline that passed",
+            &read(&mut reader, 3),
+            &cx.rules,
+        )?;
         reader.set_deadline(None);
         match read(&mut reader, 3) {
             Ok(bytes) if !bytes.is_empty() => got.extend(bytes),

@@ -128,7 +128,8 @@ fn every_kind_arrives<R: ReadEnd + 'static, W: WriteEnd + 'static>(cx: &Cx<R, W>
 fn texts_arrive<R: ReadEnd + 'static, W: WriteEnd + 'static>(cx: &Cx<R, W>) -> Verdict {
     let longest = "x".repeat(TEXT);
     let longest_in_two = "é".repeat(TEXT / 2);
-    for text in ["", "a", "disk full on /data", "Zwölf Boxkämpfer 🦀 狐", &longest, &longest_in_two] {
+    for text in ["", "a", "disk full on /data", "Zwölf Boxkämpfer 🦀 狐", &longest, &longest_in_two]
+    {
         arrives(cx, &Word::Io(io::ErrorKind::InvalidData, text.into()))?;
         arrives(cx, &Word::Io(io::ErrorKind::Other, text.into()))?;
     }
@@ -190,15 +191,21 @@ fn long_texts_arrive_whole<R: ReadEnd + 'static, W: WriteEnd + 'static>(cx: &Cx<
 fn long_texts_are_cut_at_a_character<R: ReadEnd + 'static, W: WriteEnd + 'static>(
     cx: &Cx<R, W>,
 ) -> Verdict {
-    for (lead, character) in [("", "x"), ("x", "é"), ("", "狐"), ("xx", "狐"), ("x", "🦀"), ("xxx", "🦀")] {
+    for (lead, character) in
+        [("", "x"), ("x", "é"), ("", "狐"), ("xx", "狐"), ("x", "🦀"), ("xxx", "🦀")]
+    {
         let text = format!("{lead}{}", character.repeat(400));
-        for heard in heard(cx, || io::Error::new(io::ErrorKind::StorageFull, text.clone()).into())? {
+        for heard in heard(cx, || io::Error::new(io::ErrorKind::StorageFull, text.clone()).into())?
+        {
             let Err(error) = heard else {
                 return Err(format!("{heard:?} instead of an error with a long text"));
             };
             let got = error.to_string();
             check!(error.kind() == io::ErrorKind::StorageFull, "the kind is {:?}", error.kind());
-            check!(text.starts_with(&got), "the text is not a beginning of what was given: {got:?}");
+            check!(
+                text.starts_with(&got),
+                "the text is not a beginning of what was given: {got:?}"
+            );
             check!(
                 got.len() <= TEXT && got.len() + character.len() > TEXT,
                 "{} bytes of text arrived",

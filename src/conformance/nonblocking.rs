@@ -129,7 +129,11 @@ fn try_write_takes_what_there_is_room_for<R: ReadEnd + 'static, W: WriteEnd + 's
         other => return Err(format!("try_write of too many bytes answered {other:?}")),
     };
     if cx.rules.capacity_is_exact() {
-        check!(n == cx.capacity(), "there was room for {} bytes, try_write counts {n}", cx.capacity());
+        check!(
+            n == cx.capacity(),
+            "there was room for {} bytes, try_write counts {n}",
+            cx.capacity()
+        );
     }
     same_bytes("what went in", &read_exactly(&mut reader, n, 1000)?, &bytes[..n])?;
     Says::WouldBlock.check("try_read after it", &try_read(&mut reader, 16), &cx.rules)
@@ -166,7 +170,9 @@ fn the_switch_makes_calls_return<R: ReadEnd + 'static, W: WriteEnd + 'static>(
         while got.len() < filled {
             match read(&mut reader, 4096) {
                 Ok(bytes) if !bytes.is_empty() => got.extend(bytes),
-                other => return Err(format!("after {} bytes a read answered {other:?}", got.len())),
+                other => {
+                    return Err(format!("after {} bytes a read answered {other:?}", got.len()));
+                }
             }
         }
         same_bytes("what went in before", &got, &pattern(cx.seed, 0, filled))?;
@@ -190,10 +196,7 @@ fn the_switch_goes_back<R: ReadEnd + 'static, W: WriteEnd + 'static>(cx: &Cx<R, 
     write.quiet("nobody has read")?;
     let got = read_exactly(&mut reader, filled + 5, 4096)?;
     same_bytes("the write that waited", &got[filled..], b"waits")?;
-    let Did {
-        end: mut writer,
-        result,
-    } = write.wait()?;
+    let Did { end: mut writer, result } = write.wait()?;
     is_ok("the write that waited", &result, 5)?;
     let call = reading(reader, 16)?;
     call.quiet("nothing was written")?;

@@ -162,10 +162,7 @@ struct Stream {
 
 impl Stream {
     fn new(reader: Arc<dyn SharedRead>) -> Self {
-        Self {
-            reader,
-            ready: Vec::new(),
-        }
+        Self { reader, ready: Vec::new() }
     }
 
     fn take(&mut self, len: usize) -> Result<Vec<u8>, String> {
@@ -173,7 +170,9 @@ impl Stream {
             let mut buf = [0; 4096];
             match self.reader.read(&mut buf) {
                 Ok(n) if n > 0 => self.ready.extend(&buf[..n]),
-                other => return Err(format!("a read in the middle of a record answered {other:?}")),
+                other => {
+                    return Err(format!("a read in the middle of a record answered {other:?}"));
+                }
             }
         }
         Ok(self.ready.drain(..len).collect())
@@ -215,9 +214,7 @@ fn reads_share_the_stream<R: ReadEnd + 'static, W: WriteEnd + 'static>(
     shared.write_control.close();
     let mut counts = [0usize; 256];
     for (id, reader) in readers.into_iter().enumerate() {
-        let got = reader
-            .wait()?
-            .map_err(|error| format!("reader {id} failed: {error}"))?;
+        let got = reader.wait()?.map_err(|error| format!("reader {id} failed: {error}"))?;
         check!(got.is_sorted(), "reader {id} got bytes out of order");
         for byte in got {
             counts[byte as usize] += 1;
@@ -252,9 +249,7 @@ fn blocked_writes(shared: &Shared, len: usize) -> Result<Vec<Call<io::Result<usi
 }
 
 fn all_quiet<T: Show + Send + 'static>(calls: &[Call<T>]) -> Verdict {
-    calls
-        .iter()
-        .try_for_each(|call| call.quiet("nothing happened on the pipe"))
+    calls.iter().try_for_each(|call| call.quiet("nothing happened on the pipe"))
 }
 
 fn close_wakes_every_blocked_call<R: ReadEnd + 'static, W: WriteEnd + 'static>(

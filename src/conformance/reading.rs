@@ -186,10 +186,7 @@ fn a_long_wait_is_not_a_deadlock<R: ReadEnd + 'static, W: WriteEnd + 'static>(
     thread::sleep(Duration::from_millis(400));
     read.quiet("this thread is about to write")?;
     is_ok("the write", &writer.write(b"late"), 4)?;
-    let Did {
-        end: mut reader,
-        result,
-    } = read.wait()?;
+    let Did { end: mut reader, result } = read.wait()?;
     is_bytes("the read", &result, b"late")?;
     if cx.rules.capacity().is_none() {
         let write = writing(writer, b"late".to_vec())?;

@@ -137,10 +137,7 @@ mod tests {
             note: String::new(),
             took: Duration::ZERO,
         });
-        Report {
-            transport: "a transport".into(),
-            rows: rows.collect(),
-        }
+        Report { transport: "a transport".into(), rows: rows.collect() }
     }
 
     #[test]
@@ -151,9 +148,8 @@ mod tests {
 
     #[test]
     fn one_failed_case_fails_the_run_and_is_named_with_its_reason() {
-        let error = report(&[Outcome::Passed, Outcome::Failed("it hung".into())])
-            .verdict()
-            .unwrap_err();
+        let error =
+            report(&[Outcome::Passed, Outcome::Failed("it hung".into())]).verdict().unwrap_err();
         assert!(error.contains("a.case") && error.contains("it hung"), "{error}");
     }
 

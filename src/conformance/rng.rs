@@ -39,9 +39,7 @@ pub(super) fn byte_at(seed: u64, position: u64) -> u8 {
 
 /// `len` bytes of the stream from `position` on.
 pub(super) fn pattern(seed: u64, position: u64, len: usize) -> Vec<u8> {
-    (position..position + len as u64)
-        .map(|at| byte_at(seed, at))
-        .collect()
+    (position..position + len as u64).map(|at| byte_at(seed, at)).collect()
 }
 
 #[cfg(test)]

@@ -103,10 +103,7 @@ impl Rules {
     /// A ring that holds exactly `capacity` bytes.
     pub fn ring(capacity: usize) -> Self {
         Self {
-            write_returns: WriteReturns::Buffered {
-                capacity,
-                exact: true,
-            },
+            write_returns: WriteReturns::Buffered { capacity, exact: true },
             reads: Reads::AcrossWrites,
             unread: Unread::Delivered,
             errors: Errors::KindAndText,
@@ -124,9 +121,6 @@ impl Rules {
     }
 
     pub(super) fn capacity_is_exact(&self) -> bool {
-        matches!(
-            self.write_returns,
-            WriteReturns::Buffered { exact: true, .. }
-        )
+        matches!(self.write_returns, WriteReturns::Buffered { exact: true, .. })
     }
 }

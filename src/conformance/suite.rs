@@ -123,12 +123,7 @@ impl<R: ReadEnd + 'static, W: WriteEnd + 'static> Suite<R, W> {
             name: name.into(),
             rules,
             make: Arc::new(make),
-            hooks: Hooks {
-                share: None,
-                kill_reader: None,
-                kill_writer: None,
-                interrupt: None,
-            },
+            hooks: Hooks { share: None, kill_reader: None, kill_writer: None, interrupt: None },
             only: Vec::new(),
             watchdog: Duration::from_secs(60),
             rounds: 40,
@@ -214,10 +209,7 @@ impl<R: ReadEnd + 'static, W: WriteEnd + 'static> Suite<R, W> {
 
     /// The id and the sentence of every case.
     pub fn cases() -> Vec<(&'static str, &'static str)> {
-        cases::all::<R, W>()
-            .iter()
-            .map(|case| (case.id, case.says))
-            .collect()
+        cases::all::<R, W>().iter().map(|case| (case.id, case.says)).collect()
     }
 
     /// Runs the cases, each on a thread of its own under the watchdog.
@@ -237,17 +229,12 @@ impl<R: ReadEnd + 'static, W: WriteEnd + 'static> Suite<R, W> {
             for _ in 0..self.jobs.min(chosen.len()) {
                 scope.spawn(|| {
                     loop {
-                        let case = next
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .next();
+                        let case = next.lock().unwrap_or_else(PoisonError::into_inner).next();
                         let Some((at, case)) = case else {
                             return;
                         };
                         let row = self.watch(case);
-                        rows.lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .push((at, row));
+                        rows.lock().unwrap_or_else(PoisonError::into_inner).push((at, row));
                     }
                 });
             }
@@ -281,10 +268,7 @@ impl<R: ReadEnd + 'static, W: WriteEnd + 'static> Suite<R, W> {
             id: case.id,
             says: case.says,
             outcome,
-            note: note
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone(),
+            note: note.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             took: started.elapsed(),
         }
     }
@@ -306,11 +290,7 @@ impl<R: ReadEnd + 'static, W: WriteEnd + 'static> Suite<R, W> {
         }
         let seen = || {
             let step = step.lock().unwrap_or_else(PoisonError::into_inner);
-            if step.is_empty() {
-                String::new()
-            } else {
-                format!(" [{step}]")
-            }
+            if step.is_empty() { String::new() } else { format!(" [{step}]") }
         };
         match ended.recv_timeout(self.watchdog) {
             Ok(Ok(())) => Outcome::Passed,
@@ -318,7 +298,9 @@ impl<R: ReadEnd + 'static, W: WriteEnd + 'static> Suite<R, W> {
             Err(RecvTimeoutError::Timeout) => {
                 Outcome::Failed(format!("hung: not ended after {:?}{}", self.watchdog, seen()))
             }
-            Err(RecvTimeoutError::Disconnected) => Outcome::Failed("the case's thread vanished".into()),
+            Err(RecvTimeoutError::Disconnected) => {
+                Outcome::Failed("the case's thread vanished".into())
+            }
         }
     }
 }

@@ -71,7 +71,11 @@ fn wakes_a_blocked_write<R: ReadEnd + 'static, W: WriteEnd + 'static>(cx: &Cx<R,
         act(row.acts, &ours, &theirs);
         cx.step(format!("a blocked write sleeps on after {:?}", row.acts));
         let wrote = write.wait()?.result;
-        row.write.says().check(&format!("a blocked write after {:?}", row.acts), &wrote, &cx.rules)?;
+        row.write.says().check(
+            &format!("a blocked write after {:?}", row.acts),
+            &wrote,
+            &cx.rules,
+        )?;
         drop(reader);
     }
     Ok(())

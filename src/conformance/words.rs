@@ -96,7 +96,12 @@ pub(super) enum Says {
 
 impl Says {
     /// Fails unless `got` says this. Bytes are never right here.
-    pub(super) fn check<T: AsCount>(&self, what: &str, got: &io::Result<T>, rules: &Rules) -> Verdict {
+    pub(super) fn check<T: AsCount>(
+        &self,
+        what: &str,
+        got: &io::Result<T>,
+        rules: &Rules,
+    ) -> Verdict {
         let wrong = |why: &str| {
             let got = match got {
                 Ok(bytes) => format!("Ok({})", bytes.count()),

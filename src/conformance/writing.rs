@@ -213,10 +213,7 @@ fn an_empty_write_waits_for_a_read<R: ReadEnd + 'static, W: WriteEnd + 'static>(
     write.quiet("no read has come to meet the empty write")?;
     let read = reading(reader, 16)?;
     cx.step("an empty write does not return although a read came");
-    let Did {
-        end: mut writer,
-        result,
-    } = write.wait()?;
+    let Did { end: mut writer, result } = write.wait()?;
     is_ok("the empty write", &result, 0)?;
     read.quiet("the read met only an empty write")?;
     is_ok("the next write", &writer.write(b"bytes"), 5)?;
@@ -245,11 +242,7 @@ fn cut_short_by_close_counts_its_bytes<R: ReadEnd + 'static, W: WriteEnd + 'stat
     let word = Word::Marker(7);
     for (by_reader, with_error) in [(true, false), (true, true), (false, false), (false, true)] {
         let (mut reader, writer) = cx.pair()?;
-        let control = if by_reader {
-            reader.control()
-        } else {
-            writer.control()
-        };
+        let control = if by_reader { reader.control() } else { writer.control() };
         let write = writing(writer, bytes.clone())?;
         // One byte has arrived, so the write has begun, and no close can be before it.
         let mut got = read_exactly(&mut reader, 5, 5)?;
@@ -259,10 +252,7 @@ fn cut_short_by_close_counts_its_bytes<R: ReadEnd + 'static, W: WriteEnd + 'stat
             control.close();
         }
         cx.step("a blocked write does not return although an end was closed");
-        let Did {
-            end: mut writer,
-            result,
-        } = write.wait()?;
+        let Did { end: mut writer, result } = write.wait()?;
         let n = match result {
             Ok(n) if n >= got.len() && n < len => n,
             other => {
@@ -281,11 +271,7 @@ fn cut_short_by_close_counts_its_bytes<R: ReadEnd + 'static, W: WriteEnd + 'stat
             check!(n == got.len(), "the write counts {n} bytes, {} arrived", got.len());
         }
         same_bytes("what arrived", &got, &bytes[..got.len()])?;
-        let says = if by_reader && with_error {
-            Says::Word(word.clone())
-        } else {
-            Says::Closed
-        };
+        let says = if by_reader && with_error { Says::Word(word.clone()) } else { Says::Closed };
         says.check("the write after it", &writer.write(b"more"), &cx.rules)?;
     }
     Ok(())

@@ -111,13 +111,7 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(capacity: Option<usize>, errors: Errors, broken: Option<Break>) -> Self {
-        Self {
-            state: Mutex::default(),
-            changed: Condvar::new(),
-            capacity,
-            errors,
-            broken,
-        }
+        Self { state: Mutex::default(), changed: Condvar::new(), capacity, errors, broken }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -200,11 +194,8 @@ impl Core {
                 return (state, Ok(0));
             }
             if !patience.block && !(self.is(Break::TryReadBlocks)) {
-                let result = if self.is(Break::TryReadGivesZero) {
-                    Ok(0)
-                } else {
-                    Err(would_block())
-                };
+                let result =
+                    if self.is(Break::TryReadGivesZero) { Ok(0) } else { Err(would_block()) };
                 return (state, result);
             }
             if late {
@@ -213,11 +204,7 @@ impl Core {
             }
             starting = false;
             if self.capacity.is_none() && !state.waiting.iter().any(|waiting| waiting.id == id) {
-                state.waiting.push(Waiting {
-                    id,
-                    want: buf.len(),
-                    got: None,
-                });
+                state.waiting.push(Waiting { id, want: buf.len(), got: None });
             }
             state = self.wait(state, Side::Reader, patience);
         }
@@ -437,15 +424,9 @@ impl Core {
         while self.is(Break::WritesInterleave) && state.offer.is_some() && !state.closed() {
             state = self.wait(state, Side::Writer, patience);
         }
-        let piece = if self.is(Break::WritesInterleave) {
-            bytes.len().div_ceil(2)
-        } else {
-            bytes.len()
-        };
-        state.offer = Some(Offer {
-            left: bytes[..piece].iter().copied().collect(),
-            met: false,
-        });
+        let piece =
+            if self.is(Break::WritesInterleave) { bytes.len().div_ceil(2) } else { bytes.len() };
+        state.offer = Some(Offer { left: bytes[..piece].iter().copied().collect(), met: false });
         self.changed.notify_all();
         if self.is(Break::WriteReturnsBeforeTheRead) {
             return (state, Ok(bytes.len()));
@@ -486,11 +467,7 @@ impl Core {
 
     /// Without a buffer and without blocking: gives the bytes to a read that waits already.
     fn hand_over(&self, state: &mut State, bytes: &[u8]) -> io::Result<usize> {
-        let Some(waiting) = state
-            .waiting
-            .iter_mut()
-            .find(|waiting| waiting.got.is_none())
-        else {
+        let Some(waiting) = state.waiting.iter_mut().find(|waiting| waiting.got.is_none()) else {
             return Err(would_block());
         };
         let n = waiting.want.min(bytes.len());
@@ -516,7 +493,9 @@ impl Core {
         let mut put = 0;
         state.borders.push_back(0);
         loop {
-            if state.closed() && !(self.is(Break::RoomBeatsTheClosedReader) && state.writer.word.is_none()) {
+            if state.closed()
+                && !(self.is(Break::RoomBeatsTheClosedReader) && state.writer.word.is_none())
+            {
                 let result = self.ended_early(&mut state, put, false);
                 return (state, result);
             }
@@ -536,7 +515,10 @@ impl Core {
             }
             let full = bytes.is_empty() && room == 0;
             if put == bytes.len() && !full {
-                if !self.is(Break::WriteWaitsForTheReader) || state.buffer.is_empty() || !patience.block {
+                if !self.is(Break::WriteWaitsForTheReader)
+                    || state.buffer.is_empty()
+                    || !patience.block
+                {
                     return (state, Ok(put));
                 }
             } else if put > 0 && self.is(Break::LargeWritesAreCut) {
@@ -560,11 +542,8 @@ impl Core {
 
     /// A write that was closed or too late after `n` of its bytes went in.
     fn ended_early(&self, state: &mut State, n: usize, late: bool) -> io::Result<usize> {
-        let miscounted = if late {
-            Break::TimedOutWriteMiscounts
-        } else {
-            Break::ClosedWriteMiscounts
-        };
+        let miscounted =
+            if late { Break::TimedOutWriteMiscounts } else { Break::ClosedWriteMiscounts };
         if n > 0 && self.is(miscounted) {
             return Ok(n - 1);
         }
@@ -576,11 +555,7 @@ impl Core {
         if n > 0 && !self.is(forgotten) {
             return Ok(n);
         }
-        if late {
-            self.late(state, Side::Writer)
-        } else {
-            self.write_end(state)
-        }
+        if late { self.late(state, Side::Writer) } else { self.write_end(state) }
     }
 
     fn write_end(&self, state: &mut State) -> io::Result<usize> {
@@ -621,11 +596,8 @@ impl Core {
         if same_object && !self.is(Break::ErrorKindIsLost) && !self.is(Break::ErrorTextIsLost) {
             return Error::ClosedWith(cause).into();
         }
-        let kind = if self.is(Break::ErrorKindIsLost) {
-            io::ErrorKind::BrokenPipe
-        } else {
-            cause.kind()
-        };
+        let kind =
+            if self.is(Break::ErrorKindIsLost) { io::ErrorKind::BrokenPipe } else { cause.kind() };
         let mut text = cause.to_string();
         if self.is(Break::ErrorTextIsLost) {
             text = "an error".into();
@@ -658,7 +630,13 @@ impl Core {
     }
 
     /// The moment at which the call has to give up, as things stand now.
-    fn limit(&self, state: &mut State, side: Side, patience: &Patience) -> Option<Instant> {
+    fn limit(
+        &self,
+        state: &mut State,
+        side: Side,
+        patience: &Patience,
+        starting: bool,
+    ) -> Option<Instant> {
         let deadline = if self.is(Break::DeadlineIsReadOnlyAtTheStart) {
             patience.first_deadline
         } else {
@@ -673,7 +651,8 @@ impl Core {
             Side::Reader => self.is(Break::ReadTimeoutIsIgnored),
             Side::Writer => self.is(Break::WriteTimeoutIsIgnored),
         };
-        let until = patience.until.filter(|_| !ignored);
+        // A timeout limits the waiting only; what can be done at once is done.
+        let until = patience.until.filter(|_| !ignored && !starting);
         match (deadline, until) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -688,8 +667,7 @@ impl Core {
         if blocked_never_looks && !starting {
             return false;
         }
-        self.limit(state, side, patience)
-            .is_some_and(|limit| limit <= Instant::now())
+        self.limit(state, side, patience, starting).is_some_and(|limit| limit <= Instant::now())
     }
 
     fn late(&self, state: &mut State, side: Side) -> io::Result<usize> {
@@ -717,20 +695,12 @@ impl Core {
             Side::Reader => self.is(Break::BlockedReadIgnoresTheDeadline),
             Side::Writer => self.is(Break::BlockedWriteIgnoresTheDeadline),
         };
-        let limit = self
-            .limit(&mut state, side, patience)
-            .filter(|_| !never_looks);
+        let limit = self.limit(&mut state, side, patience, false).filter(|_| !never_looks);
         match limit {
-            None => self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner),
+            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             Some(limit) => {
                 let left = limit.saturating_duration_since(Instant::now());
-                self.changed
-                    .wait_timeout(state, left)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
+                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
             }
         }
     }
@@ -741,10 +711,7 @@ impl Core {
         let mut state = self.lock();
         if self.is(Break::CloseWaitsForTheCall) {
             while state.end(side).calls > 0 {
-                state = self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
         }
         let end = state.end(side);
@@ -757,9 +724,13 @@ impl Core {
         let replaces = match (side, &end.word, &word) {
             (_, None, _) => true,
             (Side::Writer, Some(Word::Error(_)), _) => self.is(Break::WriterErrorIsReplaced),
-            (Side::Writer, Some(Word::Plain), Word::Error(_)) => self.is(Break::WriterCloseIsReplaced),
+            (Side::Writer, Some(Word::Plain), Word::Error(_)) => {
+                self.is(Break::WriterCloseIsReplaced)
+            }
             (Side::Reader, Some(Word::Error(_)), _) => self.is(Break::ReaderErrorIsReplaced),
-            (Side::Reader, Some(Word::Plain), Word::Error(_)) => self.is(Break::ReaderCloseIsReplaced),
+            (Side::Reader, Some(Word::Plain), Word::Error(_)) => {
+                self.is(Break::ReaderCloseIsReplaced)
+            }
             _ => false,
         };
         if replaces {
@@ -803,7 +774,10 @@ impl Core {
 
     pub(super) fn set_timeout(&self, side: Side, timeout: Option<Duration>) -> io::Result<()> {
         if timeout.is_some_and(|timeout| timeout.is_zero()) && !self.is(Break::ZeroTimeoutIsTaken) {
-            return Err(Error::invalid("a timeout of zero would always have passed; None waits for ever").into());
+            return Err(Error::invalid(
+                "a timeout of zero would always have passed; None waits for ever",
+            )
+            .into());
         }
         let mut state = self.lock();
         let end = state.end(side);

@@ -42,13 +42,7 @@ struct End {
 
 impl End {
     fn new(core: &Arc<Core>, side: Side) -> Self {
-        Self {
-            core: Arc::clone(core),
-            handle: Arc::new(Handle {
-                core: Arc::clone(core),
-                side,
-            }),
-        }
+        Self { core: Arc::clone(core), handle: Arc::new(Handle { core: Arc::clone(core), side }) }
     }
 
     fn control(&self) -> Control {
@@ -80,19 +74,13 @@ impl End {
         let panicked = self.handle.side == Side::Writer
             && thread::panicking()
             && !self.core.is(Break::UnwindingLooksLikeTheEnd);
-        self.core.close(
-            self.handle.side,
-            panicked.then(|| Cause::new("writer panicked")),
-        );
+        self.core.close(self.handle.side, panicked.then(|| Cause::new("writer panicked")));
     }
 }
 
 pub(super) fn pair(core: Core) -> (ModelReader, ModelWriter) {
     let core = Arc::new(core);
-    (
-        ModelReader(End::new(&core, Side::Reader)),
-        ModelWriter(End::new(&core, Side::Writer)),
-    )
+    (ModelReader(End::new(&core, Side::Reader)), ModelWriter(End::new(&core, Side::Writer)))
 }
 
 /// The reading end of a [`Model`](super::Model).

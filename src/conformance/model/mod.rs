@@ -9,7 +9,6 @@ mod breaks;
 mod core;
 mod ends;
 
-
 pub use breaks::Break;
 pub use ends::{ModelReader, ModelWriter};
 
@@ -38,51 +37,30 @@ pub struct Model {
 impl Model {
     /// Without a buffer: a write meets a read.
     pub fn rendezvous() -> Self {
-        Self {
-            capacity: None,
-            errors: Errors::SameObject,
-            broken: None,
-        }
+        Self { capacity: None, errors: Errors::SameObject, broken: None }
     }
 
     /// With a buffer of `capacity` bytes; errors cross it as a kind and a text, as they do between processes.
     pub fn buffered(capacity: usize) -> Self {
-        Self {
-            capacity: Some(capacity),
-            errors: Errors::KindAndText,
-            broken: None,
-        }
+        Self { capacity: Some(capacity), errors: Errors::KindAndText, broken: None }
     }
 
     /// The model of a transport with these rules.
     pub fn of(rules: &Rules) -> Self {
-        Self {
-            capacity: rules.capacity(),
-            errors: rules.errors,
-            broken: None,
-        }
+        Self { capacity: rules.capacity(), errors: rules.errors, broken: None }
     }
 
     /// The same pipe with one rule broken.
     #[must_use]
     pub fn broken(self, rule: Break) -> Self {
-        Self {
-            broken: Some(rule),
-            ..self
-        }
+        Self { broken: Some(rule), ..self }
     }
 
     /// What the model promises when nothing is broken.
     pub fn rules(&self) -> Rules {
         match self.capacity {
-            None => Rules {
-                errors: self.errors,
-                ..Rules::in_memory()
-            },
-            Some(capacity) => Rules {
-                errors: self.errors,
-                ..Rules::ring(capacity)
-            },
+            None => Rules { errors: self.errors, ..Rules::in_memory() },
+            Some(capacity) => Rules { errors: self.errors, ..Rules::ring(capacity) },
         }
     }
 
