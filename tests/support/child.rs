@@ -26,7 +26,7 @@ pub(crate) fn role() -> Option<String> {
 }
 
 /// The descriptor that the parent gave as standard input, which is empty from here on.
-pub(crate) fn data() -> OwnedFd {
+fn data() -> OwnedFd {
     let stdin = io::stdin();
     let data = stdin.as_fd().try_clone_to_owned().expect("the data can be taken");
     let nothing = File::open("/dev/null").expect("there is a null device");
@@ -100,8 +100,10 @@ impl<W: WriteEnd + 'static> Served for Writing<W> {
     }
 }
 
-/// Serves `end` until the parent has no more orders; then the process ends.
-pub(crate) fn serve(mut end: impl Served) -> ! {
+/// Makes an end, once the parent is told that this process lives, and serves it until the parent has no more orders; then
+/// the process ends.
+pub(crate) fn serve<E: Served>(make: impl FnOnce(OwnedFd) -> io::Result<E>) -> ! {
+    let data = data();
     let name = std::env::var(ORDERS).expect("the parent names its socket");
     let address = abstract_name(&name).expect("the name is an address");
     let mut orders = UnixStream::connect_addr(&address).expect("the parent listens");
@@ -110,6 +112,7 @@ pub(crate) fn serve(mut end: impl Served) -> ! {
         // It fails only if the parent is gone, and then the orders end as well.
         let _ = send(&mut *answers.lock().unwrap(), id, answer);
     };
+    let mut end = make(data).expect("the end can be made");
     let control = end.control();
     let (to_end, for_end) = mpsc::channel::<(u64, Order)>();
     let answer = reply.clone();

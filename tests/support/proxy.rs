@@ -55,14 +55,14 @@ impl Link {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("ringpipe-conformance-{}-{number}", std::process::id());
         let listener = UnixListener::bind_addr(&abstract_name(&name)?)?;
-        let child = Command::new(std::env::current_exe()?)
+        let mut child = Command::new(std::env::current_exe()?)
             .args([ENTRY, "--exact", "--nocapture", "--test-threads=1"])
             .env(ROLE, role)
             .env(ORDERS, &name)
             .stdin(data)
             .stdout(Stdio::null())
             .spawn()?;
-        let (orders, _) = listener.accept()?;
+        let orders = accept_from(&listener, &mut child)?;
         let mut answers = orders.try_clone()?;
         let pending: Arc<Pending> = Arc::new(Mutex::new(Some(HashMap::new())));
         let theirs = pending.clone();
@@ -125,6 +125,25 @@ impl Controlled for Link {
             }
         });
         let _ = self.ask(&Order::SetDeadline(from_now));
+    }
+}
+
+/// Waits for the child to connect, unless it dies first.
+fn accept_from(listener: &UnixListener, child: &mut Child) -> io::Result<UnixStream> {
+    listener.set_nonblocking(true)?;
+    loop {
+        match listener.accept() {
+            Ok((orders, _)) => {
+                orders.set_nonblocking(false)?;
+                return Ok(orders);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(status) = child.try_wait()? {
+            return Err(io::Error::other(format!("the child ended before its orders: {status}")));
+        }
+        thread::sleep(Duration::from_micros(200));
     }
 }
 
