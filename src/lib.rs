@@ -40,6 +40,8 @@
 //! fail. `docs/protocol.md` in the repository describes the shared memory for other languages.
 #![deny(clippy::print_stdout, clippy::unwrap_used)]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod ends;
 pub mod error;
 pub mod pipe;

@@ -1,0 +1,135 @@
+//! Every deliberate break of the model is noticed by the case that is there for it.
+//!
+//! The list stands in `docs/conformance.md`; `RINGPIPE_BLESS=1` writes it anew.
+
+use std::{collections::BTreeSet, sync::Mutex, thread, time::Duration};
+
+use ringpipe::conformance::{
+    Outcome, Report, Suite,
+    model::{Break, Model, ModelReader, ModelWriter},
+};
+
+/// Long enough for every case on a busy machine; what hangs on purpose waits this long.
+const WATCHDOG: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Rendezvous,
+    Buffered,
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Rendezvous, Self::Buffered];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rendezvous => "no buffer",
+            Self::Buffered => "buffer",
+        }
+    }
+
+    fn model(self) -> Model {
+        match self {
+            Self::Rendezvous => Model::rendezvous(),
+            Self::Buffered => Model::buffered(256),
+        }
+    }
+
+    fn has(self, rule: Break) -> bool {
+        match self {
+            Self::Rendezvous => rule.breaks_rendezvous(),
+            Self::Buffered => rule.breaks_buffered(),
+        }
+    }
+
+    fn suite(self, model: Model) -> Suite<ModelReader, ModelWriter> {
+        Suite::new(self.name(), self.model().rules(), move || Ok(model.pair()))
+            .parallel()
+            .watchdog(WATCHDOG)
+    }
+}
+
+/// Every break on every kind of model that has the rule.
+fn all() -> Vec<(Break, Kind)> {
+    Break::ALL
+        .iter()
+        .flat_map(|rule| Kind::ALL.map(|kind| (*rule, kind)))
+        .filter(|(rule, kind)| kind.has(*rule))
+        .collect()
+}
+
+/// Runs `work` for every break, many at a time since those that hang only wait.
+fn for_each_break<T: Send>(at_once: usize, work: impl Fn(Break, Kind) -> T + Sync) -> Vec<T> {
+    let todo = all();
+    let next = Mutex::new(todo.iter().enumerate());
+    let done = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                loop {
+                    let Some((at, (rule, kind))) = next.lock().unwrap().next() else {
+                        return;
+                    };
+                    let result = work(*rule, *kind);
+                    done.lock().unwrap().push((at, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap();
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+fn reason<'a>(report: &'a Report, id: &str) -> Option<&'a str> {
+    report.rows().iter().find_map(|row| match &row.outcome {
+        Outcome::Failed(why) if row.id == id => Some(why.as_str()),
+        _ => None,
+    })
+}
+
+#[test]
+fn the_case_that_is_there_for_a_rule_fails_when_it_is_broken() {
+    let noticed = for_each_break(24, |rule, kind| {
+        let case = rule.noticed_by();
+        let report = kind.suite(kind.model().broken(rule)).only(case).run();
+        let line = match reason(&report, case) {
+            Some(why) => Ok(format!("{rule:?} ({}): {case}: {why}", kind.name())),
+            None => Err(format!("{rule:?} ({}): not noticed by {case}\n{report}", kind.name())),
+        };
+        match &line {
+            Ok(line) | Err(line) => println!("{line}"),
+        }
+        line
+    });
+    let missed: Vec<_> = noticed.iter().filter_map(|line| line.as_ref().err()).collect();
+    println!("{} breaks on {} models, {} missed", Break::ALL.len(), noticed.len(), missed.len());
+    assert!(noticed.len() >= 100, "only {} breaks were tried", noticed.len());
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn the_same_cases_pass_when_nothing_is_broken() {
+    for kind in Kind::ALL {
+        let cases: BTreeSet<_> = all().iter().map(|(rule, _)| rule.noticed_by()).collect();
+        let suite = kind.suite(kind.model());
+        let report = cases.into_iter().fold(suite, Suite::only).run();
+        if let Err(table) = report.verdict() {
+            panic!("{table}");
+        }
+    }
+}
+
+/// Long: the whole suite for each break, to see which other cases notice it.
+#[test]
+#[ignore = "takes minutes; scripts and curious people run it"]
+fn the_whole_suite_fails_for_every_break() {
+    let lines = for_each_break(4, |rule, kind| {
+        let report =
+            kind.suite(kind.model().broken(rule)).watchdog(Duration::from_secs(5)).jobs(16).run();
+        let failed = report.failed();
+        println!("{rule:?} ({}): {} cases: {}", kind.name(), failed.len(), failed.join(" "));
+        failed.contains(&rule.noticed_by())
+    });
+    assert!(lines.iter().all(|noticed| *noticed));
+}
