@@ -10,7 +10,7 @@
 //! | [`Error::ClosedWith`] | the kind the other end gave, `Other` if it was no `io::Error` |
 //! | [`Error::PeerDied`] | reader: `UnexpectedEof`; writer: `BrokenPipe` |
 //! | [`Error::Timeout`] | `TimedOut` |
-//! | would block ([`would_block`]) | `WouldBlock` |
+//! | a call that must not wait would have to | `WouldBlock` |
 //! | [`Error::Deadlock`] | `Deadlock` |
 //! | [`Error::Corrupt`], [`Error::Refused`] | `InvalidData` |
 //! | [`Error::Capacity`], [`Error::Invalid`] | `InvalidInput` |
