@@ -1,3 +1,75 @@
-//! `ipc-bench`: which way of moving bytes between two processes to take on this machine.
+//! `ipc-bench`: measures every way two local processes can talk, and says which to take.
+//!
+//! The way of a run: [`cli`] → [`measure`] → [`plan`] (which cells, in which order) → [`run`] (rounds within a budget) →
+//! [`session`] (two processes for every sample) → [`sample`] (warm-up and windows) → [`peer`] → [`scenario`] over
+//! [`transport`]; and back: [`summary`] → [`stats`] → [`recommend`] → [`report`].
 
-fn main() {}
+mod case;
+mod cli;
+mod clock;
+mod control;
+mod host;
+mod interrupt;
+mod measure;
+mod orphan;
+mod output;
+mod pattern;
+mod peer;
+mod pin;
+mod plan;
+mod progress;
+mod recommend;
+mod report;
+mod run;
+mod sample;
+mod scenario;
+mod session;
+mod stats;
+mod summary;
+mod transport;
+mod units;
+
+use std::{fmt, process::ExitCode};
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+/// How a command ended, as its exit code says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Fine = 0,
+    Failed = 1,
+    Usage = 2,
+    Untrustworthy = 4,
+    WrongByte = 5,
+    Interrupted = 130,
+}
+
+/// The user asked for something that cannot be; the text says what can.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => measure::run(&args),
+        Command::Peer { sides, coordinator } => peer::main(sides, coordinator).map(|()| Exit::Fine),
+    };
+    let exit = result.unwrap_or_else(|error| {
+        progress::say(&format!("ipc-bench: {error:#}"));
+        if error.is::<Usage>() {
+            Exit::Usage
+        } else {
+            Exit::Failed
+        }
+    });
+    ExitCode::from(exit as u8)
+}

@@ -1,0 +1,334 @@
+//! `ipc-bench run`: from the arguments to the report.
+
+use std::{
+    io::{Write, stdout},
+    path::Path,
+    time::{Duration, Instant, SystemTime},
+};
+
+use anyhow::{Result, anyhow};
+use nix::time::{ClockId, clock_gettime};
+
+use crate::{
+    Exit, Usage,
+    cli::RunArgs,
+    clock::{self, SystemClock, monotonic_ns},
+    host::{self, Host, Ticks},
+    interrupt::Interrupt,
+    output,
+    pattern::{Direction, Pattern},
+    pin::{self, Placement},
+    plan::{Config, Plan},
+    progress::{Progress, say},
+    recommend,
+    report::{
+        record::{Build, Report, RunInfo, SCHEMA, Touch},
+        table,
+    },
+    run::{self, Early},
+    session::Processes,
+    summary,
+    transport::{self, Transport},
+    units::Size,
+};
+
+/// Measures and reports.
+pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
+    let config = configure(args)?;
+    let plan = Plan::new(&config);
+    if args.dry_run {
+        return dry_run(&plan);
+    }
+    if cfg!(debug_assertions) && !args.self_test {
+        return Err(anyhow!(
+            "this is a debug build, and its figures would mean nothing; build with `cargo run --release -p bench-harness`"
+        ));
+    }
+    if plan.cases.is_empty() {
+        let reasons: Vec<String> = plan
+            .skipped
+            .iter()
+            .map(|skip| format!("\n  {}: {}", skip.cell, skip.reason))
+            .collect();
+        return Err(Usage(format!("nothing is left to measure{}", reasons.concat())).into());
+    }
+    let needed = run::least_time(&plan);
+    if needed > plan.budget && !args.self_test {
+        return Err(Usage(format!(
+            "{} samples need at least {} s; raise --time-budget, or take fewer with --transport, --size or --rounds",
+            plan.steps.len(),
+            needed.as_secs() + 1
+        ))
+        .into());
+    }
+    let interrupt = Interrupt::install()?;
+    let mut host = Host::look();
+    let started = output::utc(SystemTime::now());
+    let name = format!(
+        "{started}_{}_{}",
+        host.slug(),
+        commit().unwrap_or("unknown")
+    );
+    let keep = args.output != Path::new("-");
+    if keep {
+        output::probe(&args.output, &name)?;
+    }
+    let touch = config.sizes.iter().map(|size| touch(*size)).collect();
+    let clock_ns = clock::cost_ns();
+    let ticks = Ticks::now();
+    let mut progress = Progress::new(plan.steps.len());
+    let mut processes = Processes {
+        interrupt: &interrupt,
+        watchdog: args.watchdog,
+    };
+    let outcome = run::run(&plan, &mut processes, &SystemClock::new(), &mut progress);
+    progress.finish();
+    host.shares = ticks.until(Ticks::now());
+    host.load_after = host::load();
+
+    let incomplete = summary::incomplete(&plan, &outcome);
+    let cells = summary::cells(&plan, &outcome)?;
+    let mut report = Report {
+        schema: SCHEMA,
+        build: build(),
+        run: RunInfo {
+            started,
+            took_s: outcome.took.as_secs_f64(),
+            budget_s: plan.budget.as_secs_f64(),
+            preset: args.preset.tag().to_owned(),
+            arguments: arguments(args, plan.seed),
+            seed: plan.seed,
+            rounds: plan.rounds,
+            placement: place(config.placement),
+            buffer: config.buffer,
+            complete: incomplete.is_none(),
+            incomplete,
+            self_test: args.self_test || cfg!(debug_assertions),
+        },
+        host,
+        clock_ns,
+        touch,
+        floors: summary::floors(&plan, &outcome),
+        noise: summary::noise(&cells, plan.seed),
+        skipped: summary::skipped(&plan, &outcome),
+        cells,
+        warnings: vec![],
+        advice: vec![],
+    };
+    report.warnings = summary::warnings(&report);
+    report.advice = recommend::advise(&report);
+    let folder = if keep {
+        Some(output::write(&report, &args.output, &name)?)
+    } else {
+        None
+    };
+    show(&report, folder.as_deref(), args.json)?;
+    Ok(verdict(&report, outcome.early, args.strict))
+}
+
+fn show(report: &Report, folder: Option<&Path>, json: bool) -> Result<()> {
+    let mut out = stdout().lock();
+    if json {
+        serde_json::to_writer(&mut out, report)?;
+        writeln!(out)?;
+        if let Some(folder) = folder {
+            say(&format!("report: {}/REPORT.md", folder.display()));
+        }
+    } else {
+        let folder = folder.map(|folder| folder.display().to_string());
+        write!(out, "{}", table::screen(report, folder.as_deref()))?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// The worst of what happened decides.
+fn verdict(report: &Report, early: Option<Early>, strict: bool) -> Exit {
+    if report.corrupt() {
+        Exit::WrongByte
+    } else if early == Some(Early::Interrupted) {
+        Exit::Interrupted
+    } else if report.cells.iter().all(|cell| cell.floor)
+        && report.advice.is_empty()
+        && report.cells.is_empty()
+    {
+        Exit::Failed
+    } else if strict && !report.warnings.is_empty() {
+        Exit::Untrustworthy
+    } else {
+        Exit::Fine
+    }
+}
+
+fn configure(args: &RunArgs) -> Result<Config> {
+    let allowed = pin::allowed()?;
+    let named = (!args.cpus.is_empty()).then_some(args.cpus.as_slice());
+    let placement = pin::choose(named, &allowed).map_err(|error| Usage(error.to_string()))?;
+    let sizes = if args.size.is_empty() {
+        args.preset.sizes()
+    } else {
+        unique(&args.size)
+    };
+    if args.buffer.0 == 0 {
+        return Err(Usage("--buffer must be at least 1B; the default is 1MiB".to_owned()).into());
+    }
+    Ok(Config {
+        transports: transports(&args.transport)?,
+        scenarios: if args.scenario.is_empty() {
+            crate::case::Scenario::ALL.to_vec()
+        } else {
+            unique(&args.scenario)
+        },
+        sizes,
+        waits: if args.wait.is_empty() {
+            crate::case::Wait::ALL.to_vec()
+        } else {
+            unique(&args.wait)
+        },
+        placement,
+        cpus: allowed.len(),
+        rounds: args.rounds.unwrap_or(args.preset.rounds()),
+        budget: args.time_budget.unwrap_or(args.preset.budget()),
+        buffer: args.buffer,
+        seed: args.seed.unwrap_or_else(seed),
+    })
+}
+
+/// The values in order, each once: a cell that was asked for twice is still one cell.
+fn unique<T: Copy + Ord>(values: &[T]) -> Vec<T> {
+    let mut values = values.to_vec();
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+fn transports(names: &[String]) -> Result<Vec<&'static Transport>> {
+    if names.is_empty() {
+        return Ok(transport::known()
+            .iter()
+            .filter(|transport| !transport.hidden)
+            .collect());
+    }
+    for name in names {
+        if transport::find(name).is_none() {
+            let known: Vec<&str> = transport::known()
+                .iter()
+                .filter(|t| !t.hidden)
+                .map(|transport| transport.name)
+                .collect();
+            return Err(Usage(format!(
+                "there is no transport `{name}`; known are {}",
+                known.join(", ")
+            ))
+            .into());
+        }
+    }
+    Ok(transport::known()
+        .iter()
+        .filter(|transport| names.iter().any(|name| name == transport.name))
+        .collect())
+}
+
+fn seed() -> u64 {
+    // Short, because people copy it; unpredictable is not asked of it.
+    let nanos = clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |time| time.tv_nsec() as u64);
+    crate::pattern::mix(nanos ^ monotonic_ns()) % 1_000_000
+}
+
+fn dry_run(plan: &Plan) -> Result<Exit> {
+    let mut out = stdout().lock();
+    for case in &plan.cases {
+        writeln!(out, "{}", case.id())?;
+    }
+    for skip in &plan.skipped {
+        writeln!(out, "{}: skipped, {}", skip.cell, skip.reason)?;
+    }
+    writeln!(
+        out,
+        "{} cells, {} rounds, {} samples, about {} s",
+        plan.cases.len(),
+        plan.rounds,
+        plan.steps.len(),
+        run::estimate(plan).as_secs()
+    )?;
+    Ok(Exit::Fine)
+}
+
+fn place(placement: Placement) -> String {
+    match placement {
+        Placement::TwoCpus {
+            initiator,
+            responder,
+        } => {
+            format!("initiator pinned to CPU {initiator}, responder to CPU {responder}")
+        }
+        Placement::OneCpu { cpu } => format!("both sides pinned to CPU {cpu}"),
+        Placement::Unpinned => "not pinned".to_owned(),
+    }
+}
+
+/// The arguments that repeat this run in this order.
+fn arguments(args: &RunArgs, seed: u64) -> Vec<String> {
+    let mut given: Vec<String> = std::env::args().skip(1).collect();
+    if args.seed.is_none() {
+        given.extend(["--seed".to_owned(), seed.to_string()]);
+    }
+    // Where the report went is no part of the measurement, and may be nobody's business.
+    if let Some(place) = given.iter().position(|arg| arg == "--output") {
+        given.drain(place..(place + 2).min(given.len()));
+    }
+    given.retain(|arg| !arg.starts_with("--output="));
+    given
+}
+
+fn commit() -> Option<&'static str> {
+    Some(env!("IPC_BENCH_COMMIT")).filter(|commit| !commit.is_empty())
+}
+
+fn build() -> Build {
+    Build {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: commit().map(str::to_owned),
+        rustc: env!("IPC_BENCH_RUSTC").to_owned(),
+        target: env!("IPC_BENCH_TARGET").to_owned(),
+        opt_level: env!("IPC_BENCH_OPT_LEVEL").to_owned(),
+        debug_assertions: cfg!(debug_assertions),
+    }
+}
+
+/// What the pattern costs for one message of this size.
+fn touch(size: Size) -> Touch {
+    let pattern = Pattern::new(1);
+    let mut message = vec![0; size.0];
+    let count = ((1 << 20) / size.0 as u64).clamp(8, 2000);
+    let best = |work: &mut dyn FnMut(u64)| {
+        let deadline = Instant::now() + Duration::from_millis(20);
+        let mut best = f64::INFINITY;
+        for _ in 0..9 {
+            let start = monotonic_ns();
+            (0..count).for_each(&mut *work);
+            best = best.min((monotonic_ns() - start) as f64 / count as f64);
+            if Instant::now() > deadline {
+                break;
+            }
+        }
+        best
+    };
+    let fill_ns = best(&mut |number| {
+        pattern.fill(Direction::Request, number, &mut message);
+        std::hint::black_box(&mut message);
+    });
+    pattern.fill(Direction::Request, 0, &mut message);
+    let check_ns = best(&mut |_| {
+        std::hint::black_box(
+            pattern
+                .check(Direction::Request, 0, std::hint::black_box(&message))
+                .is_ok(),
+        );
+    });
+    Touch {
+        size,
+        fill_ns,
+        check_ns,
+    }
+}

@@ -1,0 +1,393 @@
+//! Which cells are run, in which order. A pure function of the configuration and the seed.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::{
+    case::{Case, Row, Scenario, Wait},
+    pin::Placement,
+    stats::rng::Rng,
+    transport::{self, Topology},
+    units::Size,
+};
+
+/// What the user asked for, after defaults.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) transports: Vec<&'static transport::Transport>,
+    pub(crate) scenarios: Vec<Scenario>,
+    pub(crate) sizes: Vec<Size>,
+    pub(crate) waits: Vec<Wait>,
+    pub(crate) placement: Placement,
+    /// How many CPUs this process may use.
+    pub(crate) cpus: usize,
+    pub(crate) rounds: u32,
+    pub(crate) budget: Duration,
+    pub(crate) buffer: Size,
+    pub(crate) seed: u64,
+}
+
+/// A cell that is not run, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Skipped {
+    pub(crate) cell: String,
+    pub(crate) reason: String,
+}
+
+/// One thing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A sample of the case with this index for this round.
+    Sample { round: u32, case: usize },
+    /// A look at a floor beside the rounds, to see whether the machine has changed; the index is into `checks`.
+    Check { check: usize, when: &'static str },
+}
+
+/// Everything a run will do.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) cases: Vec<Case>,
+    pub(crate) checks: Vec<Case>,
+    pub(crate) skipped: Vec<Skipped>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) rounds: u32,
+    pub(crate) seed: u64,
+    pub(crate) budget: Duration,
+}
+
+/// The size at which the floors are checked during the run: that of a small message, or of a bulk copy.
+const CHECKS: [(&str, Scenario, Wait, Size); 3] = [
+    ("flag", Scenario::Pingpong, Wait::Spin, Size(64)),
+    ("futex", Scenario::Pingpong, Wait::Block, Size(64)),
+    ("memcpy", Scenario::Stream, Wait::Spin, Size(65_536)),
+];
+
+impl Plan {
+    pub(crate) fn new(config: &Config) -> Self {
+        let mut cases = Vec::new();
+        let mut skipped = Vec::new();
+        for &scenario in &config.scenarios {
+            let rows = rows(config, scenario);
+            for &size in &config.sizes {
+                for row in &rows {
+                    let case = case(config, scenario, size, row.clone());
+                    match why_not(&case, config) {
+                        Some(reason) => skipped.push(Skipped {
+                            cell: case.id(),
+                            reason,
+                        }),
+                        None => cases.push(case),
+                    }
+                }
+            }
+        }
+        let checks: Vec<Case> = CHECKS
+            .iter()
+            .map(|&(name, scenario, wait, size)| {
+                case(
+                    config,
+                    scenario,
+                    size,
+                    Row {
+                        transport: name.to_owned(),
+                        wait,
+                        replica: 0,
+                    },
+                )
+            })
+            .filter(|case| why_not(case, config).is_none())
+            .collect();
+        let steps = steps(&cases, checks.len(), config);
+        let Config {
+            rounds,
+            seed,
+            budget,
+            ..
+        } = *config;
+        Self {
+            cases,
+            checks,
+            skipped,
+            steps,
+            rounds,
+            seed,
+            budget,
+        }
+    }
+}
+
+fn case(config: &Config, scenario: Scenario, size: Size, row: Row) -> Case {
+    Case {
+        scenario,
+        size,
+        row,
+        placement: config.placement,
+        buffer: config.buffer,
+    }
+}
+
+/// The rows of a scenario, and behind them the second copies of the A/A pairs.
+fn rows(config: &Config, scenario: Scenario) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for transport in config
+        .transports
+        .iter()
+        .filter(|transport| transport.scenarios.contains(&scenario))
+    {
+        for &wait in transport.waits {
+            // A floor has one way of waiting and is there to compare with, whatever was asked for.
+            if transport.floor || config.waits.contains(&wait) {
+                rows.push(Row {
+                    transport: transport.name.to_owned(),
+                    wait,
+                    replica: 0,
+                });
+            }
+        }
+    }
+    let again: Vec<Row> = [
+        pair(&rows, |wait| wait == Wait::Block),
+        pair(&rows, |wait| wait != Wait::Block),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|row| Row { replica: 1, ..row })
+    .collect();
+    rows.extend(again);
+    rows
+}
+
+/// The row that is run twice to see how much two equal rows differ: the ring's default if it is there, else a socket.
+///
+/// One that sleeps and one that polls, because their noise has different causes.
+fn pair(rows: &[Row], class: fn(Wait) -> bool) -> Option<Row> {
+    let contenders = || {
+        rows.iter().filter(|row| {
+            class(row.wait)
+                && transport::find(&row.transport)
+                    .is_some_and(|t| !t.floor && t.topology == Topology::Processes)
+        })
+    };
+    let preferred = if class(Wait::Block) { "unix" } else { "ring" };
+    contenders()
+        .find(|row| row.transport == preferred)
+        .or_else(|| contenders().next())
+        .cloned()
+}
+
+/// Why a case cannot run with this configuration.
+fn why_not(case: &Case, config: &Config) -> Option<String> {
+    let transport = transport::find(&case.row.transport)?;
+    if case.row.wait == Wait::Spin
+        && transport.topology != Topology::Solo
+        && !case.placement.parallel(config.cpus)
+    {
+        return Some(
+            "both sides share one CPU: one that spins keeps the other from running".to_owned(),
+        );
+    }
+    None
+}
+
+/// Rounds of blocks of rows. A block is all rows of one scenario and size, which are the ones compared with each other,
+/// so they run directly one after the other.
+fn steps(cases: &[Case], checks: usize, config: &Config) -> Vec<Step> {
+    let blocks: BTreeSet<(Scenario, Size)> = cases
+        .iter()
+        .map(|case| (case.scenario, case.size))
+        .collect();
+    let blocks: Vec<Vec<usize>> = blocks
+        .into_iter()
+        .map(|key| {
+            let members = cases
+                .iter()
+                .enumerate()
+                .filter(|(_, case)| (case.scenario, case.size) == key);
+            members.map(|(index, _)| index).collect()
+        })
+        .collect();
+    let mut rng = Rng::new(config.seed);
+    let orders: Vec<Vec<Vec<usize>>> = blocks
+        .iter()
+        .map(|block| balanced(block, config.rounds, &mut rng))
+        .collect();
+    let mut steps = Vec::new();
+    let check = |when| (0..checks).map(move |check| Step::Check { check, when });
+    steps.extend(check("start"));
+    for round in 0..config.rounds {
+        if round == config.rounds / 2 && round > 0 {
+            steps.extend(check("middle"));
+        }
+        let mut turn: Vec<usize> = (0..blocks.len()).collect();
+        rng.shuffle(&mut turn);
+        for block in turn {
+            let order = &orders[block][round as usize];
+            steps.extend(order.iter().map(|&case| Step::Sample { round, case }));
+        }
+    }
+    steps.extend(check("end"));
+    steps
+}
+
+/// One order of `block` for each round: shuffled, and such that over the rounds each row stands equally often in each
+/// part of the block. A machine that warms up, cools down or is disturbed early in a block thus favours nobody.
+fn balanced(block: &[usize], rounds: u32, rng: &mut Rng) -> Vec<Vec<usize>> {
+    let mut members = block.to_vec();
+    rng.shuffle(&mut members);
+    let parts = (rounds as usize).clamp(1, members.len().max(1));
+    let share = |part: usize| part * members.len() / parts;
+    let groups: Vec<&[usize]> = (0..parts)
+        .map(|part| &members[share(part)..share(part + 1)])
+        .collect();
+    (0..rounds as usize)
+        .map(|round| {
+            let turned = (0..parts).map(|part| groups[(part + round) % parts]);
+            turned
+                .flat_map(|group| {
+                    let mut group = group.to_vec();
+                    rng.shuffle(&mut group);
+                    group
+                })
+                .collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn config(transports: &[&str], rounds: u32) -> Config {
+        Config {
+            transports: transports
+                .iter()
+                .map(|name| transport::find(name).unwrap())
+                .collect(),
+            scenarios: Scenario::ALL.to_vec(),
+            sizes: vec![Size(64), Size(4096)],
+            waits: Wait::ALL.to_vec(),
+            placement: Placement::TwoCpus {
+                initiator: 0,
+                responder: 1,
+            },
+            cpus: 2,
+            rounds,
+            budget: Duration::from_secs(60),
+            buffer: Size(1 << 20),
+            seed: 42,
+        }
+    }
+
+    #[test]
+    fn every_round_runs_every_case_exactly_once() {
+        let plan = Plan::new(&config(&["pipe", "unix", "tcp", "flag", "relay"], 5));
+        for round in 0..5 {
+            let mut ran: Vec<usize> = plan
+                .steps
+                .iter()
+                .filter_map(|step| match step {
+                    Step::Sample { round: r, case } if *r == round => Some(*case),
+                    _ => None,
+                })
+                .collect();
+            ran.sort_unstable();
+            assert_eq!(ran, (0..plan.cases.len()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_block_is_never_torn_apart() {
+        let plan = Plan::new(&config(&["pipe", "unix", "flag"], 3));
+        let blocks: Vec<_> = plan
+            .steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Sample { round, case } => {
+                    Some((*round, plan.cases[*case].scenario, plan.cases[*case].size))
+                }
+                Step::Check { .. } => None,
+            })
+            .collect();
+        let changes = blocks.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert_eq!(changes + 1, 3 * 4);
+    }
+
+    #[test]
+    fn over_the_rounds_each_row_stands_once_in_each_part_of_its_block() {
+        let block: Vec<usize> = (0..9).collect();
+        let orders = balanced(&block, 3, &mut Rng::new(1));
+        for row in block {
+            let mut parts: Vec<usize> = orders
+                .iter()
+                .map(|order| order.iter().position(|r| *r == row).unwrap() / 3)
+                .collect();
+            parts.sort_unstable();
+            assert_eq!(parts, [0, 1, 2]);
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_order_and_another_seed_another() {
+        let mut config = config(&["pipe", "unix", "tcp"], 3);
+        let first = Plan::new(&config).steps;
+        assert_eq!(Plan::new(&config).steps, first);
+        config.seed = 43;
+        assert_ne!(Plan::new(&config).steps, first);
+    }
+
+    #[test]
+    fn floors_are_looked_at_at_the_start_in_the_middle_and_at_the_end() {
+        let plan = Plan::new(&config(&["pipe"], 3));
+        let when = |step: &Step| match step {
+            Step::Check { when, .. } => Some(*when),
+            Step::Sample { .. } => None,
+        };
+        let seen: Vec<_> = plan.steps.iter().filter_map(when).collect();
+        assert_eq!(
+            seen,
+            [
+                "start", "start", "start", "middle", "middle", "middle", "end", "end", "end"
+            ]
+        );
+        assert_eq!(plan.steps.first().and_then(when), Some("start"));
+        assert_eq!(plan.steps.last().and_then(when), Some("end"));
+    }
+
+    #[test]
+    fn each_scenario_has_an_equal_pair_that_sleeps_and_one_that_polls() {
+        let plan = Plan::new(&config(&["pipe", "unix", "flag"], 3));
+        let again: Vec<String> = plan
+            .cases
+            .iter()
+            .filter(|case| case.row.replica == 1)
+            .map(Case::id)
+            .collect();
+        assert!(
+            again.contains(&"pingpong/64B/unix/block#2".to_owned()),
+            "{again:?}"
+        );
+        assert!(
+            again.contains(&"stream/4KiB/pipe/spin#2".to_owned()),
+            "{again:?}"
+        );
+        assert_eq!(again.len(), 2 * 2 * 2);
+    }
+
+    #[test]
+    fn on_one_cpu_spinning_rows_are_skipped_with_the_reason() {
+        let mut config = config(&["pipe", "flag", "memcpy"], 3);
+        config.placement = Placement::OneCpu { cpu: 0 };
+        config.cpus = 1;
+        let plan = Plan::new(&config);
+        assert!(
+            plan.cases
+                .iter()
+                .all(|case| case.row.wait == Wait::Block || case.row.transport == "memcpy")
+        );
+        assert!(
+            plan.skipped
+                .iter()
+                .any(|skipped| skipped.cell.starts_with("pingpong/64B/pipe/spin"))
+        );
+        assert!(plan.skipped[0].reason.contains("one CPU"));
+    }
+}

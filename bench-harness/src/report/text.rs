@@ -1,0 +1,89 @@
+//! Tables of text with aligned columns.
+
+/// Lines of cells; the first column is aligned to the left, the others to the right.
+#[derive(Debug, Default)]
+pub(crate) struct Grid {
+    rows: Vec<Vec<String>>,
+}
+
+impl Grid {
+    pub(crate) fn new<S: Into<String>>(head: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            rows: vec![head.into_iter().map(Into::into).collect()],
+        }
+    }
+
+    pub(crate) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
+        self.rows.push(cells.into_iter().map(Into::into).collect());
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.len() < 2
+    }
+
+    /// For a terminal: columns two spaces apart.
+    pub(crate) fn plain(&self) -> String {
+        let widths = self.widths();
+        let lines = self.rows.iter().map(|row| {
+            let cells = row
+                .iter()
+                .zip(&widths)
+                .enumerate()
+                .map(|(column, (cell, width))| pad(cell, *width, column));
+            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+        });
+        lines.collect()
+    }
+
+    /// For Markdown.
+    pub(crate) fn markdown(&self) -> String {
+        let mut text = String::new();
+        for (number, row) in self.rows.iter().enumerate() {
+            let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+            text += &format!("| {} |\n", cells.join(" | "));
+            if number == 0 {
+                text += &format!("|---|{}\n", "---:|".repeat(row.len().saturating_sub(1)));
+            }
+        }
+        text
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        (0..columns)
+            .map(|column| {
+                self.rows
+                    .iter()
+                    .filter_map(|row| row.get(column))
+                    .map(|cell| cell.chars().count())
+                    .max()
+                    .unwrap_or(0)
+            })
+            .collect()
+    }
+}
+
+fn pad(cell: &str, width: usize, column: usize) -> String {
+    let room = " ".repeat(width.saturating_sub(cell.chars().count()));
+    if column == 0 {
+        format!("{cell}{room}")
+    } else {
+        format!("{room}{cell}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let mut grid = Grid::new(["row", "64 B"]);
+        grid.row(["unix/block", "5 µs"]);
+        assert_eq!(grid.plain(), "row         64 B\nunix/block  5 µs\n");
+        assert_eq!(
+            grid.markdown(),
+            "| row | 64 B |\n|---|---:|\n| unix/block | 5 µs |\n"
+        );
+    }
+}

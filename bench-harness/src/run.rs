@@ -1,0 +1,346 @@
+//! Carries out a plan within its budget. Knows neither processes nor files: an executor takes the samples, so that
+//! order, budget and the handling of every kind of failure are tested with one that is made up.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    case::Case,
+    clock::Clock,
+    plan::{Plan, Step},
+    sample::{Effort, Sample, Stop},
+    stats::rng::Rng,
+};
+
+/// A sample shorter than this is not worth its start.
+const SHORTEST_SLOT: Duration = Duration::from_millis(25);
+/// Longer samples make a run longer and no row more certain; rounds do.
+const LONGEST_SLOT: Duration = Duration::from_millis(1000);
+/// What starting and ending two processes costs, until it has been measured.
+const FIRST_OVERHEAD: Duration = Duration::from_millis(15);
+
+/// Takes samples.
+pub(crate) trait Executor {
+    /// One sample of `case`; `key` makes its messages unlike those of all others.
+    fn sample(&mut self, case: &Case, key: u64, effort: Effort) -> Result<Sample, Stop>;
+
+    /// Whether the user wants the run to end.
+    fn interrupted(&mut self) -> bool;
+}
+
+/// Hears what is going on.
+pub(crate) trait Observer {
+    /// `done` of `total` steps are over, `left` of the budget remains, and this is next.
+    fn next(&mut self, done: usize, total: usize, left: Duration, what: &str);
+    /// Something the user should know now.
+    fn note(&mut self, text: &str);
+}
+
+/// Why a run ended before its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Early {
+    Interrupted,
+    OutOfTime,
+}
+
+/// A floor beside the rounds.
+#[derive(Clone, Debug)]
+pub(crate) struct Check {
+    pub(crate) check: usize,
+    pub(crate) when: &'static str,
+    pub(crate) value: f64,
+}
+
+/// What came of a plan.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome {
+    /// For each case, one sample a round; `None` where there is none.
+    pub(crate) samples: Vec<Vec<Option<Sample>>>,
+    /// Cases that could not run or broke, and why. They are not tried again.
+    pub(crate) stopped: BTreeMap<usize, Stop>,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) early: Option<Early>,
+    pub(crate) took: Duration,
+}
+
+/// The time that a plan needs at the very least.
+pub(crate) fn least_time(plan: &Plan) -> Duration {
+    (SHORTEST_SLOT + FIRST_OVERHEAD) * u32::try_from(plan.steps.len()).unwrap_or(u32::MAX)
+}
+
+/// The time that a plan takes if nothing holds it up.
+pub(crate) fn estimate(plan: &Plan) -> Duration {
+    let longest =
+        (LONGEST_SLOT + FIRST_OVERHEAD) * u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
+    plan.budget.min(longest)
+}
+
+/// Carries out `plan`.
+pub(crate) fn run(
+    plan: &Plan,
+    executor: &mut dyn Executor,
+    clock: &dyn Clock,
+    observer: &mut dyn Observer,
+) -> Outcome {
+    let start = clock.now();
+    let deadline = start + plan.budget;
+    let mut outcome = Outcome {
+        samples: plan
+            .cases
+            .iter()
+            .map(|_| vec![None; plan.rounds as usize])
+            .collect(),
+        ..Outcome::default()
+    };
+    let mut keys = Rng::new(plan.seed ^ 0x6B65_7973);
+    let mut overhead = FIRST_OVERHEAD;
+    for (done, step) in plan.steps.iter().enumerate() {
+        let key = keys.next();
+        let case = match *step {
+            Step::Sample { case, .. } if outcome.stopped.contains_key(&case) => continue,
+            Step::Sample { case, .. } => &plan.cases[case],
+            Step::Check { check, .. } => &plan.checks[check],
+        };
+        let left = deadline.saturating_sub(clock.now());
+        let Some(slot) = slot(left, plan, done, &outcome, overhead) else {
+            outcome.early = Some(Early::OutOfTime);
+            break;
+        };
+        observer.next(done, plan.steps.len(), left, &describe(plan, step, case));
+        let before = clock.now();
+        let result = if executor.interrupted() {
+            Err(Stop::Interrupted)
+        } else {
+            executor.sample(case, key, Effort::of(slot))
+        };
+        let extra = (clock.now() - before).saturating_sub(slot);
+        // A moving average: a single hiccup should not shorten all samples that follow.
+        overhead = (overhead * 15 + extra) / 16;
+        match (result, *step) {
+            (Err(Stop::Interrupted), _) => {
+                outcome.early = Some(Early::Interrupted);
+                break;
+            }
+            (Ok(sample), Step::Sample { round, case }) => {
+                if let Some(fault) = &sample.fault {
+                    observer.note(&format!(
+                        "{}: message {} arrived wrong at byte {}",
+                        plan.cases[case].id(),
+                        fault.message,
+                        fault.offset
+                    ));
+                    outcome
+                        .stopped
+                        .insert(case, Stop::Failed("a byte was wrong".to_owned()));
+                }
+                outcome.samples[case][round as usize] = Some(sample);
+            }
+            (Ok(sample), Step::Check { check, when }) => {
+                outcome.checks.push(Check {
+                    check,
+                    when,
+                    value: sample.value,
+                });
+            }
+            (Err(stop), Step::Sample { case, .. }) => {
+                let (Stop::Unavailable(reason) | Stop::Failed(reason)) = &stop else {
+                    continue;
+                };
+                observer.note(&format!(
+                    "{}: {reason}; left out from here on",
+                    plan.cases[case].id()
+                ));
+                outcome.stopped.insert(case, stop);
+            }
+            (Err(_), Step::Check { .. }) => {}
+        }
+    }
+    outcome.took = clock.now() - start;
+    outcome
+}
+
+/// The time of the next sample, so that all that are left fit into what is left; `None` if they cannot.
+fn slot(
+    left: Duration,
+    plan: &Plan,
+    done: usize,
+    outcome: &Outcome,
+    overhead: Duration,
+) -> Option<Duration> {
+    let steps = plan.steps[done..].iter().filter(
+        |step| !matches!(step, Step::Sample { case, .. } if outcome.stopped.contains_key(case)),
+    );
+    let count = u32::try_from(steps.count()).unwrap_or(u32::MAX).max(1);
+    let slot = (left / count).saturating_sub(overhead).min(LONGEST_SLOT);
+    if slot >= SHORTEST_SLOT {
+        return Some(slot);
+    }
+    // Late: the samples that still fit are taken at their shortest.
+    (left >= SHORTEST_SLOT + overhead).then_some(SHORTEST_SLOT)
+}
+
+fn describe(plan: &Plan, step: &Step, case: &Case) -> String {
+    match step {
+        Step::Sample { round, .. } => format!("round {}/{} {}", round + 1, plan.rounds, case.id()),
+        Step::Check { when, .. } => format!("floor, {when}: {}", case.id()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::{clock::tests::FakeClock, plan::tests::config};
+
+    /// Takes as long as it is told to, plus ten milliseconds, and answers by a rule.
+    struct Mock<F> {
+        clock: Rc<FakeClock>,
+        ran: Vec<String>,
+        rule: F,
+    }
+
+    impl<F: FnMut(&Case) -> Result<Sample, Stop>> Executor for Mock<F> {
+        fn sample(&mut self, case: &Case, _key: u64, effort: Effort) -> Result<Sample, Stop> {
+            self.clock
+                .advance(effort.warmup + effort.measure + Duration::from_millis(10));
+            self.ran.push(case.id());
+            (self.rule)(case)
+        }
+
+        fn interrupted(&mut self) -> bool {
+            false
+        }
+    }
+
+    #[derive(Default)]
+    struct Notes(Vec<String>);
+
+    impl Observer for Notes {
+        fn next(&mut self, _: usize, _: usize, _: Duration, _: &str) {}
+        fn note(&mut self, text: &str) {
+            self.0.push(text.to_owned());
+        }
+    }
+
+    fn carry_out(
+        plan: &Plan,
+        rule: impl FnMut(&Case) -> Result<Sample, Stop>,
+    ) -> (Outcome, Vec<String>, Vec<String>) {
+        let clock = Rc::new(FakeClock::default());
+        let mut mock = Mock {
+            clock: Rc::clone(&clock),
+            ran: vec![],
+            rule,
+        };
+        let mut notes = Notes::default();
+        let outcome = run(plan, &mut mock, &*clock, &mut notes);
+        (outcome, mock.ran, notes.0)
+    }
+
+    fn good(value: f64) -> Result<Sample, Stop> {
+        Ok(Sample {
+            value,
+            ..Sample::default()
+        })
+    }
+
+    #[test]
+    fn the_budget_is_used_and_kept() {
+        let plan = Plan::new(&config(&["pipe", "unix", "tcp"], 9));
+        let (outcome, ran, _) = carry_out(&plan, |_| good(1.0));
+        assert_eq!(ran.len(), plan.steps.len());
+        assert_eq!(outcome.early, None);
+        assert!(outcome.took <= plan.budget, "{:?}", outcome.took);
+        assert!(outcome.took >= plan.budget * 9 / 10, "{:?}", outcome.took);
+    }
+
+    #[test]
+    fn a_budget_that_runs_out_ends_the_run_in_time_with_what_there_is() {
+        let mut config = config(&["pipe", "unix", "tcp"], 9);
+        config.budget = Duration::from_secs(2);
+        let plan = Plan::new(&config);
+        let (outcome, ran, _) = carry_out(&plan, |_| good(1.0));
+        assert_eq!(outcome.early, Some(Early::OutOfTime));
+        assert!(outcome.took <= plan.budget);
+        assert!(ran.len() > 10 && ran.len() < plan.steps.len());
+    }
+
+    #[test]
+    fn a_transport_that_cannot_run_is_asked_once_and_the_others_go_on() {
+        let plan = Plan::new(&config(&["pipe", "fifo"], 3));
+        let (outcome, ran, notes) = carry_out(&plan, |case| {
+            if case.row.transport == "fifo" {
+                Err(Stop::Unavailable("no permission".to_owned()))
+            } else {
+                good(1.0)
+            }
+        });
+        let cell = "pingpong/64B/fifo/block";
+        assert_eq!(ran.iter().filter(|id| *id == cell).count(), 1);
+        assert_eq!(
+            ran.iter()
+                .filter(|id| *id == "pingpong/64B/pipe/block")
+                .count(),
+            3
+        );
+        assert!(
+            notes
+                .iter()
+                .any(|note| note.contains(cell) && note.contains("no permission"))
+        );
+        assert!(outcome.early.is_none());
+    }
+
+    #[test]
+    fn an_interrupt_keeps_what_was_measured() {
+        let plan = Plan::new(&config(&["pipe"], 3));
+        let mut left = 10;
+        let (outcome, ran, _) = carry_out(&plan, |_| {
+            left -= 1;
+            if left == 0 {
+                Err(Stop::Interrupted)
+            } else {
+                good(1.0)
+            }
+        });
+        assert_eq!((outcome.early, ran.len()), (Some(Early::Interrupted), 10));
+        let kept = outcome.samples.iter().flatten().flatten().count() + outcome.checks.len();
+        assert_eq!(kept, 9);
+    }
+
+    #[test]
+    fn a_row_with_a_wrong_byte_is_kept_as_evidence_and_not_run_again() {
+        let plan = Plan::new(&config(&["pipe", "unix"], 3));
+        let wrong = "stream/64B/unix/spin";
+        let (outcome, ran, notes) = carry_out(&plan, |case| {
+            let fault = (case.id() == wrong).then(|| crate::pattern::Fault {
+                message: 3,
+                offset: 9,
+                expected: 1,
+                found: 2,
+            });
+            Ok(Sample {
+                value: 1.0,
+                fault,
+                ..Sample::default()
+            })
+        });
+        assert_eq!(ran.iter().filter(|id| *id == wrong).count(), 1);
+        assert!(
+            notes
+                .iter()
+                .any(|note| note.contains(wrong) && note.contains("byte 9"))
+        );
+        let case = plan
+            .cases
+            .iter()
+            .position(|case| case.id() == wrong)
+            .unwrap();
+        assert!(
+            outcome.samples[case]
+                .iter()
+                .flatten()
+                .any(|sample| sample.fault.is_some())
+        );
+    }
+}

@@ -1,0 +1,46 @@
+//! What the two sides do. Generic over the transport: nothing here knows one by name, and nothing here prints.
+
+mod pingpong;
+mod solo;
+mod stream;
+
+use std::io;
+
+pub(crate) use solo::copy;
+
+use crate::{
+    case::Scenario,
+    control::Part,
+    pattern::Pattern,
+    transport::{Link, Role},
+};
+
+/// The messages of one window: `count` of them, of which the first has the number `first`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch {
+    pub(crate) pattern: Pattern,
+    pub(crate) first: u64,
+    pub(crate) count: u64,
+}
+
+impl Batch {
+    fn numbers(self) -> std::ops::Range<u64> {
+        self.first..self.first + self.count
+    }
+}
+
+/// Plays one side of a window. `buffer` has the size of a message and belongs to this side alone.
+pub(crate) fn play<L: Link>(
+    scenario: Scenario,
+    role: Role,
+    link: &mut L,
+    batch: Batch,
+    buffer: &mut [u8],
+) -> io::Result<Part> {
+    match (scenario, role) {
+        (Scenario::Pingpong, Role::Initiator) => pingpong::initiate(link, batch, buffer),
+        (Scenario::Pingpong, Role::Responder) => pingpong::respond(link, batch, buffer),
+        (Scenario::Stream, Role::Initiator) => stream::write(link, batch, buffer),
+        (Scenario::Stream, Role::Responder) => stream::read(link, batch, buffer),
+    }
+}

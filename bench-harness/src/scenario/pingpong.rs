@@ -1,0 +1,58 @@
+//! One message there, one back. A latency is the time from before the request is handed to the transport until the
+//! reply has arrived whole; the initiator fills and checks outside of it, the responder inside, as a real one would.
+
+use std::io;
+
+use super::Batch;
+use crate::{
+    clock::monotonic_ns,
+    control::Part,
+    pattern::Direction::{Reply, Request},
+    stats::percentile::{LONGEST_NS, buckets, histogram},
+    transport::Link,
+};
+
+pub(super) fn initiate<L: Link>(link: &mut L, batch: Batch, buffer: &mut [u8]) -> io::Result<Part> {
+    let mut latencies = histogram();
+    let mut reply = vec![0; buffer.len()];
+    let mut fault = None;
+    let start_ns = monotonic_ns();
+    for number in batch.numbers() {
+        batch.pattern.fill(Request, number, buffer);
+        let sent = monotonic_ns();
+        link.exchange(buffer, &mut reply)?;
+        let took = monotonic_ns() - sent;
+        latencies.saturating_record(took.clamp(1, LONGEST_NS));
+        if let Err(wrong) = batch.pattern.check(Reply, number, &reply) {
+            fault.get_or_insert(wrong);
+        }
+    }
+    Ok(Part {
+        start_ns,
+        end_ns: monotonic_ns(),
+        verified: batch.count,
+        fault,
+        latencies: buckets(&latencies),
+        ..Part::default()
+    })
+}
+
+pub(super) fn respond<L: Link>(link: &mut L, batch: Batch, buffer: &mut [u8]) -> io::Result<Part> {
+    let mut fault = None;
+    let start_ns = monotonic_ns();
+    let mut numbers = batch.numbers();
+    link.serve(batch.count, buffer, &mut |message| {
+        let number = numbers.next().unwrap_or(u64::MAX);
+        if let Err(wrong) = batch.pattern.check(Request, number, message) {
+            fault.get_or_insert(wrong);
+        }
+        batch.pattern.fill(Reply, number, message);
+    })?;
+    Ok(Part {
+        start_ns,
+        end_ns: monotonic_ns(),
+        verified: batch.count,
+        fault,
+        ..Part::default()
+    })
+}

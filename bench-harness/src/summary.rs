@@ -1,0 +1,236 @@
+//! From the samples of a run to its record: statistics over rounds, marks, noise, warnings.
+
+use anyhow::Result;
+
+use crate::{
+    case::Scenario,
+    plan::Plan,
+    report::record::{Cell, Floor, Noise, Omitted, PerMessage, Percentiles, Report, Round},
+    run::{Early, Outcome},
+    sample::{Sample, Stop},
+    stats::{
+        interval,
+        percentile::{buckets, merge, percentile},
+    },
+    transport, units,
+};
+
+/// A row whose interval reaches further than this to each side did not come to rest.
+const WIDEST: f64 = 0.25;
+/// With fewer rounds there is no interval worth the name.
+const FEWEST_ROUNDS: usize = 3;
+/// A floor that moved by more than this during the run means that the machine changed.
+const DRIFT: f64 = 1.25;
+/// Shares of processor time beyond which others have disturbed the run.
+const STEAL: f64 = 0.01;
+const OTHERS: f64 = 0.05;
+
+/// The cells of a run, in the order of the plan.
+pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
+    let mut cells = Vec::new();
+    for (case, samples) in plan.cases.iter().zip(&outcome.samples) {
+        let taken: Vec<&Sample> = samples.iter().flatten().collect();
+        let values: Vec<f64> = taken.iter().map(|sample| sample.value).collect();
+        let Some(value) = interval::estimate(&values, plan.seed) else {
+            continue;
+        };
+        let histogram = merge(taken.iter().map(|sample| &sample.latencies))?;
+        let settled = taken.iter().filter(|sample| sample.settled).count();
+        let messages: u64 = taken.iter().map(|sample| sample.messages).sum();
+        cells.push(Cell {
+            id: case.id(),
+            case: case.clone(),
+            floor: transport::find(&case.row.transport).is_some_and(|transport| transport.floor),
+            value,
+            rounds: samples
+                .iter()
+                .map(|sample| sample.as_ref().map(round))
+                .collect(),
+            percentiles: match case.scenario {
+                Scenario::Pingpong => Percentiles {
+                    p50: percentile(&histogram, 0.5),
+                    p90: percentile(&histogram, 0.9),
+                    p99: percentile(&histogram, 0.99),
+                    p999: percentile(&histogram, 0.999),
+                    max: (!histogram.is_empty()).then(|| histogram.max()),
+                    samples: histogram.len(),
+                },
+                Scenario::Stream => Percentiles::default(),
+            },
+            converged: values.len() >= FEWEST_ROUNDS
+                && settled * 2 >= taken.len()
+                && value.relative_half_width() <= WIDEST,
+            per_message: per_message(&taken, messages),
+            messages,
+            verified: taken.iter().map(|sample| sample.verified).sum(),
+            fault: taken.iter().find_map(|sample| sample.fault.clone()),
+            facts: taken
+                .first()
+                .map(|sample| sample.facts.clone())
+                .unwrap_or_default(),
+            histogram: buckets(&histogram),
+        });
+    }
+    Ok(cells)
+}
+
+fn round(sample: &Sample) -> Round {
+    Round {
+        value: sample.value,
+        messages: sample.messages,
+        elapsed_ns: sample.elapsed_ns,
+        settled: sample.settled,
+        initiator: sample.initiator,
+        responder: sample.responder,
+    }
+}
+
+fn per_message(taken: &[&Sample], messages: u64) -> PerMessage {
+    let sum = |of: fn(&Sample) -> u64| {
+        taken.iter().map(|sample| of(sample)).sum::<u64>() as f64 / messages.max(1) as f64
+    };
+    PerMessage {
+        cpu_ns: sum(|sample| sample.initiator.cpu_ns + sample.responder.cpu_ns),
+        voluntary: sum(|sample| sample.initiator.voluntary + sample.responder.voluntary),
+        involuntary: sum(|sample| sample.initiator.involuntary + sample.responder.involuntary),
+    }
+}
+
+/// The floors that were looked at beside the rounds.
+pub(crate) fn floors(plan: &Plan, outcome: &Outcome) -> Vec<Floor> {
+    outcome
+        .checks
+        .iter()
+        .map(|check| {
+            let case = &plan.checks[check.check];
+            Floor {
+                cell: case.id(),
+                scenario: case.scenario,
+                when: check.when.to_owned(),
+                value: check.value,
+            }
+        })
+        .collect()
+}
+
+/// How much the equal rows of each A/A pair seem to differ.
+pub(crate) fn noise(cells: &[Cell], seed: u64) -> Vec<Noise> {
+    cells
+        .iter()
+        .filter(|cell| cell.case.row.replica == 1)
+        .filter_map(|again| {
+            let mut case = again.case.clone();
+            case.row.replica = 0;
+            let first = cells.iter().find(|cell| cell.case == case)?;
+            let (a, b) = again.paired(first);
+            Some(Noise {
+                cell: first.id.clone(),
+                ratio: interval::ratio(&a, &b, seed)?,
+            })
+        })
+        .collect()
+}
+
+/// Cells without a figure, with the reason.
+pub(crate) fn skipped(plan: &Plan, outcome: &Outcome) -> Vec<Omitted> {
+    let planned = plan.skipped.iter().map(|skip| Omitted {
+        cell: skip.cell.clone(),
+        reason: skip.reason.clone(),
+    });
+    let stopped = outcome
+        .stopped
+        .iter()
+        .filter_map(|(case, stop)| match stop {
+            Stop::Unavailable(reason) | Stop::Failed(reason) => Some(Omitted {
+                cell: plan.cases[*case].id(),
+                reason: reason.clone(),
+            }),
+            Stop::Interrupted => None,
+        });
+    planned.chain(stopped).collect()
+}
+
+/// Why the run is not the whole plan.
+pub(crate) fn incomplete(plan: &Plan, outcome: &Outcome) -> Option<String> {
+    let taken = outcome.samples.iter().flatten().flatten().count();
+    let planned = plan.cases.len() * plan.rounds as usize;
+    let why = match outcome.early? {
+        Early::Interrupted => "interrupted",
+        Early::OutOfTime => "the time budget ran out; --time-budget gives it more",
+    };
+    Some(format!("{why} ({taken} of {planned} samples taken)"))
+}
+
+/// What a reader must know before trusting the figures, each with its remedy.
+pub(crate) fn warnings(report: &Report) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if report.run.self_test {
+        warnings
+            .push("this is a self-test of the harness: no figure here is a measurement".to_owned());
+    }
+    for cell in report.cells.iter().filter(|cell| cell.fault.is_some()) {
+        warnings.push(format!(
+            "{}: a message did not arrive as it was sent; do not use it",
+            cell.id
+        ));
+    }
+    if let Some(why) = &report.run.incomplete {
+        warnings.push(format!("incomplete: {why}"));
+    }
+    if let Some(shares) = report.host.shares {
+        if shares.steal > STEAL {
+            warnings.push(format!(
+                "the hypervisor took {:.1} % of the processor time; repeat the run at a quieter hour",
+                shares.steal * 100.0
+            ));
+        }
+        if shares.others > OTHERS {
+            warnings.push(format!(
+                "other processes used {:.0} % of the processor time; stop them and repeat the run",
+                shares.others * 100.0
+            ));
+        }
+    }
+    warnings.extend(drift(&report.floors));
+    let open = report.cells.iter().filter(|cell| !cell.converged).count();
+    if open > 0 {
+        warnings.push(format!(
+            "{open} of {} rows did not settle (marked ~, and they win nothing); more rounds help: --preset standard",
+            report.cells.len()
+        ));
+    }
+    if report.host.cpus_allowed.len() < 2 {
+        warnings.push(
+            "only one CPU may be used: both sides share it, and rows that spin are left out"
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+/// The floors that moved, one warning each.
+fn drift(floors: &[Floor]) -> Vec<String> {
+    let mut names: Vec<&str> = floors.iter().map(|floor| floor.cell.as_str()).collect();
+    names.dedup();
+    names.sort_unstable();
+    names.dedup();
+    names
+        .into_iter()
+        .filter_map(|name| {
+            let of: Vec<&Floor> = floors.iter().filter(|floor| floor.cell == name).collect();
+            let low = of.iter().map(|floor| floor.value).fold(f64::INFINITY, f64::min);
+            let high = of.iter().map(|floor| floor.value).fold(0.0, f64::max);
+            let show = |value| match of[0].scenario {
+                Scenario::Pingpong => units::nanos(value),
+                Scenario::Stream => units::rate(value),
+            };
+            (high > low * DRIFT).then(|| {
+                format!(
+                    "the machine changed during the run: {name} went from {} to {}; trust ratios, not figures",
+                    show(low),
+                    show(high)
+                )
+            })
+        })
+        .collect()
+}

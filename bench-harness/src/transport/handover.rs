@@ -1,0 +1,89 @@
+//! Descriptors from one peer to the other, over the socket pair on which they meet.
+
+use std::{
+    io::{self, IoSlice, IoSliceMut},
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+};
+
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+
+use super::doing;
+
+/// Sends copies of `descriptors`; the sender's own may be closed afterwards.
+pub(super) fn send(meet: &UnixStream, descriptors: &[&OwnedFd]) -> io::Result<()> {
+    let numbers: Vec<_> = descriptors
+        .iter()
+        .map(|descriptor| descriptor.as_raw_fd())
+        .collect();
+    let sent = sendmsg::<()>(
+        meet.as_raw_fd(),
+        &[IoSlice::new(&[0])],
+        &[ControlMessage::ScmRights(&numbers)],
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    );
+    doing(sent, "handing descriptors to the peer")?;
+    Ok(())
+}
+
+/// Receives exactly `N` descriptors.
+pub(super) fn receive<const N: usize>(meet: &UnixStream) -> io::Result<[OwnedFd; N]> {
+    let mut byte = [0];
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    let mut space = nix::cmsg_space!([std::os::fd::RawFd; N]);
+    let message = doing(
+        recvmsg::<()>(
+            meet.as_raw_fd(),
+            &mut parts,
+            Some(&mut space),
+            MsgFlags::MSG_CMSG_CLOEXEC,
+        ),
+        "taking descriptors from the peer",
+    )?;
+    let mut descriptors = Vec::with_capacity(N);
+    for control in doing(message.cmsgs(), "taking descriptors from the peer")? {
+        if let ControlMessageOwned::ScmRights(numbers) = control {
+            // SAFETY: the kernel just made these descriptors for this process, and nobody else knows their numbers.
+            descriptors.extend(
+                numbers
+                    .into_iter()
+                    .map(|number| unsafe { OwnedFd::from_raw_fd(number) }),
+            );
+        }
+    }
+    let got = descriptors.len();
+    descriptors.try_into().map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("the peer sent {got} descriptors instead of {N}"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::File,
+        io::{Read, Write},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_descriptor_arrives_and_a_peer_that_is_gone_is_an_error() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (read, write) = nix::unistd::pipe().unwrap();
+        send(&ours, &[&write]).unwrap();
+        drop(write);
+        let [write] = receive::<1>(&theirs).unwrap();
+        File::from(write).write_all(b"x").unwrap();
+        let mut got = String::new();
+        File::from(read).read_to_string(&mut got).unwrap();
+        assert_eq!(got, "x");
+        drop(ours);
+        assert!(receive::<1>(&theirs).is_err());
+    }
+}

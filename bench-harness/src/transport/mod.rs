@@ -1,0 +1,142 @@
+//! The contenders. One file each: it makes the connection and moves bytes; it takes no time and knows no scenario.
+//!
+//! Two peers meet over a socket pair that the coordinator gave them. A transport uses it to hand over descriptors,
+//! a port or a greeting; nothing is found by name, so nothing can be left behind under one.
+
+mod copy;
+mod descriptors;
+mod fifo;
+mod flag;
+mod handover;
+mod pipe;
+mod registry;
+mod relay;
+mod shared;
+mod tcp;
+mod unix;
+
+use std::{fmt::Display, io, os::unix::net::UnixStream};
+
+pub(crate) use copy::window;
+pub(crate) use registry::{Topology, Transport, find, known};
+
+use crate::{
+    case::{Case, Wait},
+    control::Facts,
+};
+
+/// Which side of a case a peer plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Speaks first: sends the request, writes the stream.
+    Initiator,
+    /// Answers: serves the request, reads the stream.
+    Responder,
+}
+
+/// One side of a connection that carries messages of a size both sides know.
+pub(crate) trait Link: Send {
+    /// Hands the whole message to the transport.
+    fn send(&mut self, message: &[u8]) -> io::Result<()>;
+
+    /// Fills `message` with the next one.
+    fn recv(&mut self, message: &mut [u8]) -> io::Result<()>;
+
+    /// Makes everything sent so far visible to the other side.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Sends `request` and waits for its `reply`.
+    #[inline]
+    fn exchange(&mut self, request: &[u8], reply: &mut [u8]) -> io::Result<()> {
+        self.send(request)?;
+        self.flush()?;
+        self.recv(reply)
+    }
+
+    /// Answers `count` requests: `answer` turns each into its reply, in place.
+    #[inline]
+    fn serve(
+        &mut self,
+        count: u64,
+        buffer: &mut [u8],
+        answer: &mut impl FnMut(&mut [u8]),
+    ) -> io::Result<()>
+    where
+        Self: Sized,
+    {
+        for _ in 0..count {
+            self.recv(buffer)?;
+            answer(buffer);
+            self.send(buffer)?;
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// What the system granted: buffer sizes as read back, options that are set.
+    fn facts(&self) -> Facts {
+        Facts::new()
+    }
+}
+
+/// Code that runs over a link of any type; the way to stay free of a virtual call for every message.
+pub(crate) trait Visit {
+    fn visit(self, link: impl Link) -> io::Result<()>;
+}
+
+/// Sets up this side of `case` and runs `visit` over it.
+///
+/// # Errors
+/// `Unsupported` and everything else that happens before `visit` runs means that the transport cannot run here.
+pub(crate) fn connect(
+    case: &Case,
+    role: Role,
+    meet: &UnixStream,
+    visit: impl Visit,
+) -> io::Result<()> {
+    match case.row.transport.as_str() {
+        "pipe" => visit.visit(pipe::open(case, role, meet)?),
+        "fifo" => visit.visit(fifo::open(case, role, meet)?),
+        "unix" => visit.visit(unix::open(case, role, meet)?),
+        "corrupt" => visit.visit(unix::open_corrupting(case, role, meet)?),
+        "stuck" => visit.visit(unix::open_stuck(case, role, meet)?),
+        "tcp" => visit.visit(tcp::open(case, role, meet)?),
+        "flag" => visit.visit(flag::open(case, role, meet)?),
+        "futex" => visit.visit(flag::open(case, role, meet)?),
+        "relay" => visit.visit(relay::open(case, role, meet)?),
+        other => Err(unsupported(format!(
+            "no transport between processes is called {other}"
+        ))),
+    }
+}
+
+/// What came of the two sides of a case that runs on two threads.
+pub(crate) type Both = (io::Result<()>, io::Result<()>);
+
+/// Sets up both sides of `case` in this process and runs each visit on a thread of its own.
+pub(crate) fn connect_threads(
+    case: &Case,
+    _initiator: impl Visit + Send,
+    _responder: impl Visit + Send,
+) -> io::Result<Both> {
+    Err(unsupported(format!(
+        "no transport between threads is called {}",
+        case.row.transport
+    )))
+}
+
+/// An error that makes a row a skipped one.
+fn unsupported(reason: impl Display) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, reason.to_string())
+}
+
+/// Says what was being done when the system refused.
+fn doing<T, E: Display>(result: Result<T, E>, what: &str) -> io::Result<T> {
+    result.map_err(|error| unsupported(format!("{what}: {error}")))
+}
+
+fn spins(case: &Case) -> bool {
+    case.row.wait == Wait::Spin
+}

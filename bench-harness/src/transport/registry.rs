@@ -1,0 +1,173 @@
+//! Every transport with what it can do: the one list that the command line, the plan and the report share.
+
+use crate::case::{Scenario, Wait};
+
+/// Who runs the two sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Topology {
+    /// Two processes.
+    Processes,
+    /// Two threads of one process.
+    Threads,
+    /// One thread, no other side.
+    Solo,
+}
+
+/// A transport as the registry knows it.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    /// Its name on the command line and in every cell.
+    pub(crate) name: &'static str,
+    /// One line for people.
+    pub(crate) what: &'static str,
+    pub(crate) topology: Topology,
+    /// The ways of waiting it has; the first is the headline.
+    pub(crate) waits: &'static [Wait],
+    pub(crate) scenarios: &'static [Scenario],
+    /// A row to measure others by, which nobody can choose.
+    pub(crate) floor: bool,
+    /// Not run unless it is named: it exists to prove that the harness notices.
+    pub(crate) hidden: bool,
+    /// How much a user takes on with it; of two that perform alike the smaller number is advised.
+    pub(crate) complexity: u8,
+    /// Can be waited for together with other descriptors.
+    pub(crate) pollable: bool,
+    /// The other side can be a stranger: it can neither crash nor stop us by what it writes.
+    pub(crate) untrusted: bool,
+    /// The same code reaches another machine when its address is changed.
+    pub(crate) remote: bool,
+}
+
+const KERNEL: Transport = Transport {
+    name: "",
+    what: "",
+    topology: Topology::Processes,
+    waits: &[Wait::Block, Wait::Spin],
+    scenarios: &Scenario::ALL,
+    floor: false,
+    hidden: false,
+    complexity: 0,
+    pollable: true,
+    untrusted: true,
+    remote: false,
+};
+
+const FLOOR: Transport = Transport {
+    floor: true,
+    pollable: false,
+    untrusted: false,
+    ..KERNEL
+};
+
+static TRANSPORTS: &[Transport] = &[
+    Transport {
+        name: "pipe",
+        what: "two anonymous pipes",
+        complexity: 0,
+        ..KERNEL
+    },
+    Transport {
+        name: "fifo",
+        what: "two named pipes",
+        complexity: 1,
+        ..KERNEL
+    },
+    Transport {
+        name: "unix",
+        what: "Unix stream socket",
+        complexity: 2,
+        ..KERNEL
+    },
+    Transport {
+        name: "tcp",
+        what: "TCP over loopback, TCP_NODELAY",
+        complexity: 3,
+        remote: true,
+        ..KERNEL
+    },
+    Transport {
+        name: "flag",
+        what: "floor: a flag and the message in shared memory, both sides spinning",
+        waits: &[Wait::Spin],
+        scenarios: &[Scenario::Pingpong],
+        ..FLOOR
+    },
+    Transport {
+        name: "futex",
+        what: "floor: the same with a futex, both sides sleeping",
+        waits: &[Wait::Block],
+        scenarios: &[Scenario::Pingpong],
+        ..FLOOR
+    },
+    Transport {
+        name: "memcpy",
+        what: "floor: one copy by one thread, no other side",
+        topology: Topology::Solo,
+        waits: &[Wait::Spin],
+        scenarios: &[Scenario::Stream],
+        ..FLOOR
+    },
+    Transport {
+        name: "relay",
+        what: "floor: copied in and copied out by two processes that meet only every 256 KiB",
+        waits: &[Wait::Spin],
+        scenarios: &[Scenario::Stream],
+        ..FLOOR
+    },
+    Transport {
+        name: "corrupt",
+        what: "self-test: a Unix socket that falsifies one byte in a million",
+        waits: &[Wait::Block],
+        hidden: true,
+        ..KERNEL
+    },
+    Transport {
+        name: "stuck",
+        what: "self-test: a Unix socket whose responder stops answering",
+        waits: &[Wait::Block],
+        hidden: true,
+        ..KERNEL
+    },
+];
+
+/// All transports in the order of the tables.
+pub(crate) fn known() -> &'static [Transport] {
+    TRANSPORTS
+}
+
+/// The transport called `name`.
+pub(crate) fn find(name: &str) -> Option<&'static Transport> {
+    TRANSPORTS.iter().find(|transport| transport.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_there_once_and_has_a_way_of_waiting_and_a_scenario() {
+        for transport in known() {
+            assert_eq!(
+                known()
+                    .iter()
+                    .filter(|other| other.name == transport.name)
+                    .count(),
+                1
+            );
+            assert!(!transport.waits.is_empty() && !transport.scenarios.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_simpler_of_two_contenders_is_always_known() {
+        let mut levels: Vec<u8> = known()
+            .iter()
+            .filter(|t| !t.floor && !t.hidden)
+            .map(|t| t.complexity)
+            .collect();
+        let all = levels.len();
+        levels.sort_unstable();
+        levels.dedup();
+        assert_eq!(levels.len(), all);
+    }
+}
