@@ -26,6 +26,14 @@ const EXIT_CODES: &str = "Exit codes: 0 fine, 1 failed, 2 usage, 3 a threshold w
 pub(crate) enum Command {
     /// Measure, print the answer, keep the report.
     Run(Box<RunArgs>),
+    /// Render the report of an earlier run again.
+    Report {
+        /// The folder of the run, or its report.json.
+        run: PathBuf,
+        /// In which form.
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
     /// Play one side of a case; `run` starts this by itself.
     #[command(hide = true)]
     Peer {
@@ -33,6 +41,17 @@ pub(crate) enum Command {
         /// The process to die with.
         coordinator: i32,
     },
+}
+
+/// The form of a rendered report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// The first screen of the run.
+    Text,
+    /// The whole report for people.
+    Markdown,
+    /// One line a cell.
+    Csv,
 }
 
 /// How thorough a run is.

@@ -29,11 +29,19 @@ mod summary;
 mod transport;
 mod units;
 
-use std::{fmt, process::ExitCode};
+use std::{
+    fmt,
+    io::{Write, stdout},
+    path::Path,
+    process::ExitCode,
+};
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::{
+    cli::{Cli, Command, Format},
+    report::{cells, markdown, record::Report, table},
+};
 
 /// How a command ended, as its exit code says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +66,23 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// Renders an earlier run on standard output.
+fn render(run: &Path, format: Format) -> anyhow::Result<Exit> {
+    let report = Report::read(run)?;
+    let mut out = stdout().lock();
+    match format {
+        Format::Text => write!(out, "{}", table::screen(&report, None))?,
+        Format::Markdown => write!(out, "{}", markdown::render(&report))?,
+        Format::Csv => cells::write(&report, &mut out)?,
+    }
+    out.flush()?;
+    Ok(Exit::Fine)
+}
+
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => measure::run(&args),
+        Command::Report { run, format } => render(&run, format),
         Command::Peer { sides, coordinator } => peer::main(sides, coordinator).map(|()| Exit::Fine),
     };
     let exit = result.unwrap_or_else(|error| {

@@ -148,10 +148,7 @@ fn verdict(report: &Report, early: Option<Early>, strict: bool) -> Exit {
         Exit::WrongByte
     } else if early == Some(Early::Interrupted) {
         Exit::Interrupted
-    } else if report.cells.iter().all(|cell| cell.floor)
-        && report.advice.is_empty()
-        && report.cells.is_empty()
-    {
+    } else if report.cells.is_empty() {
         Exit::Failed
     } else if strict && !report.warnings.is_empty() {
         Exit::Untrustworthy

@@ -2,7 +2,7 @@
 //!
 //! What a job must have (another machine, a stranger on the other side) decides who may stand; then the metric decides.
 //! A contender is better only if its ratio to the other has an interval without 1, exceeds what two equal rows of this
-//! very run differ by, and is at least a tenth. Otherwise there is no clear difference, and the simpler one is advised.
+//! very run differ by in any round, and is at least a tenth. Otherwise there is no clear difference, and the simpler one is advised.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,55 +22,71 @@ struct Profile {
     name: &'static str,
     scenario: Scenario,
     size: Size,
-    /// Who may stand.
-    fit: fn(&Transport, Wait) -> bool,
+    /// Which transports can do the job at all.
+    able: fn(&Transport) -> bool,
+    thrift: Thrift,
+}
+
+/// What a job may cost while nothing is to be done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Thrift {
+    /// A CPU for each side, always.
+    Cores,
+    /// A side that has nothing to do sleeps after a while.
+    Sleeps,
+    /// The same, and a message costs no more processor time than with the thriftiest transport that sleeps at once.
+    Frugal,
 }
 
 const SMALL: Size = Size(64);
 const BULK: Size = Size(65_536);
 
+const LATENCY: Profile = Profile {
+    name: "",
+    scenario: Scenario::Pingpong,
+    size: SMALL,
+    able: |_| true,
+    thrift: Thrift::Frugal,
+};
+
 static PROFILES: &[Profile] = &[
     Profile {
         name: "lowest latency, cores to burn",
-        scenario: Scenario::Pingpong,
-        size: SMALL,
-        fit: |_, _| true,
+        thrift: Thrift::Cores,
+        ..LATENCY
     },
     Profile {
         name: "lowest latency, no cores to burn",
-        scenario: Scenario::Pingpong,
-        size: SMALL,
-        fit: |_, wait| wait == Wait::Block,
+        ..LATENCY
     },
     Profile {
         name: "bulk data",
         scenario: Scenario::Stream,
         size: BULK,
-        fit: |_, wait| wait != Wait::Spin,
+        able: |_| true,
+        thrift: Thrift::Sleeps,
     },
     Profile {
         name: "many small messages",
         scenario: Scenario::Stream,
         size: SMALL,
-        fit: |_, wait| wait != Wait::Spin,
+        able: |_| true,
+        thrift: Thrift::Sleeps,
     },
     Profile {
         name: "polled with other descriptors",
-        scenario: Scenario::Pingpong,
-        size: SMALL,
-        fit: |transport, wait| transport.pollable && wait == Wait::Block,
+        able: |transport| transport.pollable,
+        ..LATENCY
     },
     Profile {
         name: "peer not trusted",
-        scenario: Scenario::Pingpong,
-        size: SMALL,
-        fit: |transport, wait| transport.untrusted && wait == Wait::Block,
+        able: |transport| transport.untrusted,
+        ..LATENCY
     },
     Profile {
         name: "may move to another machine",
-        scenario: Scenario::Pingpong,
-        size: SMALL,
-        fit: |transport, wait| transport.remote && wait == Wait::Block,
+        able: |transport| transport.remote,
+        ..LATENCY
     },
 ];
 
@@ -124,72 +140,96 @@ pub(crate) fn advise(report: &Report) -> Vec<Advice> {
 }
 
 fn advise_one(report: &Report, profile: &Profile) -> Advice {
-    let mut fit: Vec<(&Cell, &Transport)> = report
+    let mut fit = candidates(report, profile);
+    // Simplest first, and of the same transport the one that leaves the CPU alone.
+    fit.sort_by_key(|(cell, transport)| (transport.complexity, cell.case.row.wait));
+    let fit: Vec<&Cell> = fit.into_iter().map(|(cell, _)| cell).collect();
+    let (firm, open): (Vec<&Cell>, Vec<&Cell>) = fit.into_iter().partition(|cell| cell.converged);
+    let advice = |verdict, cells: Vec<&Cell>, text| Advice {
+        profile: profile.name.to_owned(),
+        scenario: profile.scenario,
+        size: profile.size,
+        verdict,
+        cells: cells.into_iter().map(|cell| cell.id.clone()).collect(),
+        text,
+    };
+    let Some(best) = best_of(&firm) else {
+        let text = match open.len() {
+            0 => "no answer: nothing that fits was measured".to_owned(),
+            count => format!("no answer: none of the {count} rows that fit converged"),
+        };
+        return advice(Verdict::None, open, text);
+    };
+    let alike = |cell: &&&Cell| cell.id == best.id || !compare(best, cell, &report.noise).clear;
+    let chosen = firm.iter().find(alike).copied().unwrap_or(best);
+    let others: Vec<&Cell> = firm
+        .iter()
+        .copied()
+        .filter(|cell| cell.case.row.transport != chosen.case.row.transport)
+        .collect();
+    let rival = if chosen.id == best.id {
+        best_of(&others)
+    } else {
+        Some(best)
+    };
+    let (verdict, mut text) = sentence(chosen, best, rival, &report.noise);
+    let mut cells: Vec<&Cell> = std::iter::once(chosen).chain(rival).collect();
+    // It cannot win, but to keep silent about it would be worse.
+    if let Some(promising) = best_of(&open).filter(|cell| better_each_round(cell, chosen)) {
+        text += &format!(
+            "; {} looked better in every round ({}) but did not converge",
+            promising.case.row,
+            figure(promising)
+        );
+        cells.push(promising);
+    }
+    advice(verdict, cells, text)
+}
+
+/// The cells that can do the job of `profile`, whether they converged or not.
+fn candidates<'a>(report: &'a Report, profile: &Profile) -> Vec<(&'a Cell, &'static Transport)> {
+    let able: Vec<(&Cell, &Transport)> = report
         .cells
         .iter()
         .filter(|cell| cell.case.scenario == profile.scenario && cell.case.size == profile.size)
         .filter(|cell| cell.case.row.replica == 0 && cell.fault.is_none())
         .filter_map(|cell| Some((cell, transport::find(&cell.case.row.transport)?)))
-        .filter(|(cell, transport)| {
-            !transport.floor
-                && !transport.hidden
-                && transport.topology == Topology::Processes
-                && (profile.fit)(transport, cell.case.row.wait)
+        .filter(|(_, transport)| {
+            let real = !transport.floor && !transport.hidden;
+            real && transport.topology == Topology::Processes && (profile.able)(transport)
         })
         .collect();
-    let unsettled = fit.len();
-    fit.retain(|(cell, _)| cell.converged);
-    let unsettled = unsettled - fit.len();
-    // Simplest first, and of the same transport the one that leaves the CPU alone.
-    fit.sort_by_key(|(cell, transport)| (transport.complexity, cell.case.row.wait));
-    let best = fit
+    let sleeping = able
+        .iter()
+        .filter(|(cell, _)| cell.case.row.wait == Wait::Block);
+    let thriftiest = sleeping
+        .map(|(cell, _)| cell.per_message.cpu_ns)
+        .fold(f64::INFINITY, f64::min);
+    able.into_iter()
+        .filter(|(cell, _)| match (profile.thrift, cell.case.row.wait) {
+            (Thrift::Cores, _) | (_, Wait::Block) => true,
+            (_, Wait::Spin) => false,
+            (Thrift::Sleeps, Wait::Adaptive) => true,
+            (Thrift::Frugal, Wait::Adaptive) => cell.per_message.cpu_ns <= thriftiest,
+        })
+        .collect()
+}
+
+fn best_of<'a>(cells: &[&'a Cell]) -> Option<&'a Cell> {
+    cells
         .iter()
         .copied()
-        .reduce(|a, b| if better(b.0, a.0) { b } else { a });
-    let Some((best, _)) = best else {
-        return Advice {
-            profile: profile.name.to_owned(),
-            scenario: profile.scenario,
-            size: profile.size,
-            verdict: Verdict::None,
-            cells: vec![],
-            text: format!("no answer: {unsettled} rows fit, and none of them settled"),
-        };
-    };
-    let chosen = fit
-        .iter()
-        .map(|(cell, _)| *cell)
-        .find(|cell| cell.id == best.id || !compare(best, cell, &report.noise).clear)
-        .unwrap_or(best);
-    let mut rivals: Vec<&Cell> = fit
-        .iter()
-        .map(|(cell, _)| *cell)
-        .filter(|cell| cell.case.row.transport != chosen.case.row.transport)
-        .collect();
-    rivals.sort_by(|a, b| {
-        if better(a, b) {
-            std::cmp::Ordering::Less
-        } else {
-            std::cmp::Ordering::Greater
-        }
-    });
-    let rival = if chosen.id == best.id {
-        rivals.first().copied()
-    } else {
-        Some(best)
-    };
-    let (verdict, text) = sentence(chosen, best, rival, &report.noise);
-    Advice {
-        profile: profile.name.to_owned(),
-        scenario: profile.scenario,
-        size: profile.size,
-        verdict,
-        cells: std::iter::once(chosen)
-            .chain(rival)
-            .map(|cell| cell.id.clone())
-            .collect(),
-        text,
-    }
+        .reduce(|a, b| if better(b, a) { b } else { a })
+}
+
+fn better_each_round(a: &Cell, b: &Cell) -> bool {
+    let (of_a, of_b) = a.paired(b);
+    let more = a.case.scenario.more_is_better();
+    !of_a.is_empty()
+        && of_a
+            .iter()
+            .zip(&of_b)
+            .all(|(a, b)| if more { a > b } else { a < b })
 }
 
 fn sentence(
@@ -212,7 +252,7 @@ fn sentence(
     }
     let ratio = compare(chosen, rival, noise).ratio;
     let text = format!(
-        "{row}: {figure}, {}× better than {other}, 95 % {}–{}",
+        "{row}: {figure}, {}× better than {other}, 99 % {}–{}",
         units::significant(ratio.median),
         units::significant(ratio.low),
         units::significant(ratio.high)
@@ -257,15 +297,14 @@ pub(crate) fn compare(a: &Cell, b: &Cell, noise: &[Noise]) -> Comparison {
     }
 }
 
-/// By what factor equal rows differed where these two were measured.
+/// By what factor equal rows differed, in the worst round, in the scenario of these two.
 ///
-/// The pair of the same way of waiting counts for each of them; without one, every pair of the block does.
+/// The pairs of the same way of waiting count, of every size: one pair alone has too few rounds to show how large an
+/// accident can be. Without such a pair, every pair of the scenario does.
 fn noise_between(a: &Cell, b: &Cell, noise: &[Noise]) -> f64 {
-    let sleeps = |text: &str| text.ends_with("/block");
-    let block = format!("{}/{}/", a.case.scenario, a.case.size.tag());
     let here: Vec<&Noise> = noise
         .iter()
-        .filter(|noise| noise.cell.starts_with(&block))
+        .filter(|noise| noise.scenario == a.case.scenario)
         .collect();
     let classes = [
         a.case.row.wait == Wait::Block,
@@ -274,11 +313,223 @@ fn noise_between(a: &Cell, b: &Cell, noise: &[Noise]) -> f64 {
     let same: Vec<&Noise> = here
         .iter()
         .copied()
-        .filter(|noise| classes.contains(&sleeps(&noise.cell)))
+        .filter(|noise| classes.contains(&(noise.wait == Wait::Block)))
         .collect();
     let counted = if same.is_empty() { here } else { same };
-    counted
-        .iter()
-        .map(|noise| noise.ratio.median.ln().abs().exp())
-        .fold(1.0, f64::max)
+    counted.iter().map(|noise| noise.worst).fold(1.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        report::record::tests::{cell, report},
+        stats::rng::Rng,
+    };
+
+    fn first(cells: Vec<Cell>) -> Advice {
+        advise(&report(cells)).remove(0)
+    }
+
+    #[test]
+    fn a_clear_winner_is_named_with_its_ratio_and_the_cells_it_rests_on() {
+        let advice = first(vec![
+            cell("pingpong pipe/block", &[50_000.0, 51_000.0, 52_000.0]),
+            cell("pingpong ring/spin", &[200.0, 210.0, 190.0]),
+        ]);
+        assert_eq!(advice.verdict, Verdict::Best);
+        assert_eq!(
+            advice.cells,
+            ["pingpong/64B/ring/spin", "pingpong/64B/pipe/block"]
+        );
+        assert!(
+            advice.text.contains("× better than pipe/block"),
+            "{}",
+            advice.text
+        );
+    }
+
+    #[test]
+    fn without_a_clear_difference_the_simpler_one_is_advised() {
+        let advice = first(vec![
+            cell("pingpong ring/block", &[30_000.0, 31_000.0, 30_500.0]),
+            cell("pingpong pipe/block", &[31_000.0, 31_500.0, 30_000.0]),
+        ]);
+        assert_eq!(advice.verdict, Verdict::Simpler);
+        assert_eq!(advice.cells[0], "pingpong/64B/pipe/block");
+        assert!(advice.text.contains("take the simpler"), "{}", advice.text);
+    }
+
+    #[test]
+    fn a_certain_difference_below_a_tenth_is_not_worth_complexity() {
+        let advice = first(vec![
+            cell("pingpong ring/block", &[100.0, 100.0, 100.0]),
+            cell("pingpong pipe/block", &[109.0, 109.0, 109.0]),
+        ]);
+        assert_eq!(advice.cells[0], "pingpong/64B/pipe/block");
+    }
+
+    #[test]
+    fn a_difference_that_equal_rows_show_as_well_is_none() {
+        let cells = || {
+            vec![
+                cell("pingpong ring/block", &[100.0, 100.0, 100.0]),
+                cell("pingpong pipe/block", &[125.0, 125.0, 125.0]),
+            ]
+        };
+        assert_eq!(first(cells()).cells[0], "pingpong/64B/ring/block");
+        let mut noisy = report(cells());
+        noisy.noise = vec![Noise {
+            cell: "pingpong/64B/unix/block".to_owned(),
+            scenario: Scenario::Pingpong,
+            wait: Wait::Block,
+            ratio: Estimate {
+                median: 0.9,
+                low: 0.7,
+                high: 1.0,
+            },
+            worst: 1.4,
+        }];
+        assert_eq!(advise(&noisy)[0].cells[0], "pingpong/64B/pipe/block");
+    }
+
+    #[test]
+    fn a_row_that_did_not_converge_wins_nothing_but_is_mentioned() {
+        let mut ring = cell("pingpong ring/spin", &[100.0, 900.0, 200.0]);
+        ring.converged = false;
+        let advice = first(vec![cell("pingpong pipe/spin", &[5_000.0; 3]), ring]);
+        assert_eq!(advice.cells[0], "pingpong/64B/pipe/spin");
+        assert!(
+            advice
+                .text
+                .contains("ring/spin looked better in every round"),
+            "{}",
+            advice.text
+        );
+    }
+
+    #[test]
+    fn nothing_converged_is_said_instead_of_guessed() {
+        let mut pipe = cell("pingpong pipe/spin", &[5_000.0; 3]);
+        pipe.converged = false;
+        let advice = first(vec![pipe]);
+        assert_eq!(advice.verdict, Verdict::None);
+        assert!(
+            advice.text.contains("none of the 1 rows"),
+            "{}",
+            advice.text
+        );
+    }
+
+    #[test]
+    fn floors_wrong_bytes_and_second_copies_are_never_advised() {
+        let mut wrong = cell("pingpong fifo/spin", &[1.0; 3]);
+        wrong.fault = Some(crate::pattern::Fault {
+            message: 0,
+            offset: 0,
+            expected: 1,
+            found: 2,
+        });
+        let advice = first(vec![
+            cell("pingpong flag/spin", &[1.0; 3]),
+            cell("pingpong unix/spin#2", &[1.0; 3]),
+            wrong,
+            cell("pingpong unix/spin", &[5_000.0; 3]),
+        ]);
+        assert_eq!(advice.cells, ["pingpong/64B/unix/spin"]);
+        assert_eq!(advice.verdict, Verdict::Only);
+    }
+
+    #[test]
+    fn what_a_job_must_have_decides_before_the_figures() {
+        let cells = vec![
+            cell("pingpong pipe/block", &[30_000.0; 3]),
+            cell("pingpong ring/adaptive", &[200.0; 3]),
+            cell("pingpong ring/spin", &[190.0; 3]),
+            cell("pingpong tcp/block", &[50_000.0; 3]),
+        ];
+        let advice = advise(&report(cells));
+        let of = |name: &str| {
+            &advice
+                .iter()
+                .find(|advice| advice.profile == name)
+                .unwrap()
+                .cells[0]
+        };
+        assert_eq!(of("may move to another machine"), "pingpong/64B/tcp/block");
+        assert_eq!(
+            of("polled with other descriptors"),
+            "pingpong/64B/pipe/block"
+        );
+        assert_eq!(
+            of("lowest latency, no cores to burn"),
+            "pingpong/64B/ring/adaptive"
+        );
+    }
+
+    #[test]
+    fn a_row_that_polls_for_a_while_is_frugal_only_if_its_messages_cost_less() {
+        let mut adaptive = cell("pingpong ring/adaptive", &[200.0; 3]);
+        adaptive.per_message.cpu_ns = 90_000.0;
+        let advice = advise(&report(vec![
+            cell("pingpong pipe/block", &[30_000.0; 3]),
+            adaptive,
+        ]));
+        let frugal = advice
+            .iter()
+            .find(|advice| advice.profile.contains("no cores"))
+            .unwrap();
+        assert_eq!(frugal.cells, ["pingpong/64B/pipe/block"]);
+    }
+
+    #[test]
+    fn for_a_stream_more_is_better() {
+        let advice = first(vec![
+            cell("stream pipe/block", &[2e8; 3]),
+            cell("stream ring/block", &[3e9, 3.1e9, 2.9e9]),
+        ]);
+        assert_eq!(advice.cells[0], "stream/64B/ring/block");
+        assert_eq!(advice.verdict, Verdict::Best);
+    }
+
+    #[test]
+    fn an_equal_pair_is_never_declared_different_in_a_hundred_simulated_runs() {
+        let mut rng = Rng::new(11);
+        // Sum of twelve uniform numbers less six: close to the normal distribution.
+        let mut normal = || {
+            (0..12)
+                .map(|_| rng.below(1 << 20) as f64 / (1 << 20) as f64)
+                .sum::<f64>()
+                - 6.0
+        };
+        for rounds in [3, 9] {
+            for run in 0..100 {
+                // The machine changes between two regimes; within a round each row varies by 4 %.
+                let regimes: Vec<f64> = (0..rounds)
+                    .map(|round| if (round + run) % 2 == 0 { 200.0 } else { 600.0 })
+                    .collect();
+                let mut sample = |name: &str| {
+                    let values: Vec<f64> = regimes
+                        .iter()
+                        .map(|regime| regime * (normal() * 0.04).exp())
+                        .collect();
+                    cell(name, &values)
+                };
+                let (a, b) = (sample("pingpong ring/spin"), sample("pingpong pipe/spin"));
+                // A pair for each of the four sizes of a run.
+                let noise: Vec<Noise> = (0..4)
+                    .flat_map(|_| {
+                        let pair = [sample("pingpong unix/spin"), sample("pingpong unix/spin#2")];
+                        crate::summary::noise(&pair, 1)
+                    })
+                    .collect();
+                assert_eq!(noise.len(), 4);
+                assert!(
+                    !compare(&a, &b, &noise).clear && !compare(&b, &a, &noise).clear,
+                    "run {run} of {rounds} rounds: {:?}, {noise:?}",
+                    compare(&a, &b, &noise)
+                );
+            }
+        }
+    }
 }

@@ -207,3 +207,164 @@ fn add(total: &mut Usage, part: Usage) {
     total.voluntary += part.voluntary;
     total.involuntary += part.involuntary;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes a fixed time for each message, by a rule on the number of the window.
+    struct Mock<F> {
+        windows: Vec<u64>,
+        now: u64,
+        per_message: F,
+    }
+
+    impl<F: FnMut(usize) -> u64> Session for Mock<F> {
+        fn facts(&self) -> Facts {
+            Facts::from([("capacity".to_owned(), "7".to_owned())])
+        }
+
+        fn window(&mut self, count: u64) -> Result<Window, Stop> {
+            let each = (self.per_message)(self.windows.len());
+            self.windows.push(count);
+            let start_ns = self.now;
+            self.now += each * count;
+            let usage = Usage {
+                cpu_ns: count * 10,
+                voluntary: count,
+                involuntary: 0,
+            };
+            let initiator = Part {
+                start_ns,
+                end_ns: start_ns + 1,
+                usage,
+                latencies: vec![(each, count)],
+                ..Part::default()
+            };
+            let responder = Part {
+                end_ns: self.now,
+                usage,
+                verified: count,
+                ..Part::default()
+            };
+            Ok(Window {
+                initiator,
+                responder: Some(responder),
+            })
+        }
+    }
+
+    fn mock<F: FnMut(usize) -> u64>(per_message: F) -> Mock<F> {
+        Mock {
+            windows: vec![],
+            now: 1_000,
+            per_message,
+        }
+    }
+
+    const EFFORT: Effort = Effort {
+        warmup: Duration::from_millis(40),
+        measure: Duration::from_millis(160),
+    };
+
+    #[test]
+    fn a_steady_transport_is_warm_after_three_windows_and_measured_for_its_time() {
+        let mut session = mock(|_| 10_000);
+        let sample = take(&mut session, Scenario::Pingpong, 64, EFFORT).unwrap();
+        assert!(sample.settled);
+        // HdrHistogram keeps three digits and names the top of a bucket.
+        assert!((sample.value - 10_000.0).abs() < 20.0, "{}", sample.value);
+        let measured = Duration::from_nanos(sample.elapsed_ns);
+        assert!(
+            measured >= EFFORT.measure && measured < EFFORT.measure * 2,
+            "{measured:?}"
+        );
+        assert_eq!(sample.messages * 10_000, sample.elapsed_ns);
+    }
+
+    #[test]
+    fn the_warm_up_is_in_no_figure() {
+        let mut session = mock(|window| match window {
+            0 => 300_000,
+            1 => 150_000,
+            2 => 80_000,
+            _ => 10_000,
+        });
+        let sample = take(&mut session, Scenario::Pingpong, 64, EFFORT).unwrap();
+        let slow: u64 = sample
+            .latencies
+            .iter()
+            .filter(|(value, _)| *value > 20_000)
+            .map(|(_, n)| n)
+            .sum();
+        assert_eq!(slow, 0);
+        assert_eq!(sample.initiator.voluntary, sample.messages);
+    }
+
+    #[test]
+    fn a_transport_that_never_settles_is_measured_all_the_same_and_marked() {
+        let mut factor = 1;
+        let mut session = mock(move |_| {
+            factor = 11 - factor;
+            10_000 * factor
+        });
+        let sample = take(&mut session, Scenario::Pingpong, 64, EFFORT).unwrap();
+        assert!(!sample.settled);
+        assert!(sample.messages > 0);
+    }
+
+    #[test]
+    fn a_stream_is_timed_to_the_last_verified_byte_and_not_to_the_last_sent() {
+        let mut session = mock(|_| 1_000);
+        let sample = take(&mut session, Scenario::Stream, 64, EFFORT).unwrap();
+        // 64 bytes in a microsecond; the initiator itself was done after a nanosecond.
+        assert!((sample.value - 64e6).abs() < 1.0, "{}", sample.value);
+        assert_eq!(
+            sample.initiator.cpu_ns + sample.responder.cpu_ns,
+            20 * sample.messages
+        );
+    }
+
+    #[test]
+    fn everything_that_was_compared_is_counted_and_the_first_wrong_byte_ends_the_sample() {
+        struct Faulty(Mock<fn(usize) -> u64>);
+        impl Session for Faulty {
+            fn facts(&self) -> Facts {
+                Facts::new()
+            }
+            fn window(&mut self, count: u64) -> Result<Window, Stop> {
+                let mut window = self.0.window(count)?;
+                if self.0.windows.len() == 6 {
+                    let fault = Fault {
+                        message: 1,
+                        offset: 2,
+                        expected: 3,
+                        found: 4,
+                    };
+                    window.initiator.fault = Some(fault);
+                }
+                Ok(window)
+            }
+        }
+        let mut session = Faulty(mock(|_| 10_000));
+        let sample = take(&mut session, Scenario::Stream, 64, EFFORT).unwrap();
+        assert!(sample.fault.is_some());
+        assert_eq!(session.0.windows.len(), 6);
+        assert_eq!(sample.verified, session.0.windows.iter().sum::<u64>());
+    }
+
+    #[test]
+    fn a_session_that_breaks_ends_the_sample_with_its_reason() {
+        struct Broken;
+        impl Session for Broken {
+            fn facts(&self) -> Facts {
+                Facts::new()
+            }
+            fn window(&mut self, _: u64) -> Result<Window, Stop> {
+                Err(Stop::Failed("a peer is gone".to_owned()))
+            }
+        }
+        let stop = take(&mut Broken, Scenario::Stream, 64, EFFORT).unwrap_err();
+        assert_eq!(stop, Stop::Failed("a peer is gone".to_owned()));
+    }
+}

@@ -15,7 +15,7 @@ use crate::{
     transport, units,
 };
 
-/// A row whose interval reaches further than this to each side did not come to rest.
+/// A row whose interval reaches further than this to each side did not converge.
 const WIDEST: f64 = 0.25;
 /// With fewer rounds there is no interval worth the name.
 const FEWEST_ROUNDS: usize = 3;
@@ -35,7 +35,6 @@ pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
             continue;
         };
         let histogram = merge(taken.iter().map(|sample| &sample.latencies))?;
-        let settled = taken.iter().filter(|sample| sample.settled).count();
         let messages: u64 = taken.iter().map(|sample| sample.messages).sum();
         cells.push(Cell {
             id: case.id(),
@@ -57,9 +56,7 @@ pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
                 },
                 Scenario::Stream => Percentiles::default(),
             },
-            converged: values.len() >= FEWEST_ROUNDS
-                && settled * 2 >= taken.len()
-                && value.relative_half_width() <= WIDEST,
+            converged: values.len() >= FEWEST_ROUNDS && value.relative_half_width() <= WIDEST,
             per_message: per_message(&taken, messages),
             messages,
             verified: taken.iter().map(|sample| sample.verified).sum(),
@@ -123,9 +120,13 @@ pub(crate) fn noise(cells: &[Cell], seed: u64) -> Vec<Noise> {
             case.row.replica = 0;
             let first = cells.iter().find(|cell| cell.case == case)?;
             let (a, b) = again.paired(first);
+            let factors = a.iter().zip(&b).map(|(a, b)| (a / b).max(b / a));
             Some(Noise {
                 cell: first.id.clone(),
+                scenario: case.scenario,
+                wait: case.row.wait,
                 ratio: interval::ratio(&a, &b, seed)?,
+                worst: factors.fold(1.0, f64::max),
             })
         })
         .collect()
@@ -195,7 +196,7 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
     let open = report.cells.iter().filter(|cell| !cell.converged).count();
     if open > 0 {
         warnings.push(format!(
-            "{open} of {} rows did not settle (marked ~, and they win nothing); more rounds help: --preset standard",
+            "{open} of {} rows did not converge (marked ~, they win nothing); more rounds help: --preset standard",
             report.cells.len()
         ));
     }
@@ -233,4 +234,118 @@ fn drift(floors: &[Floor]) -> Vec<String> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        host::Shares,
+        plan::{Plan, tests::config},
+        report::record::tests::{cell, report},
+    };
+
+    fn sample(value: f64) -> Option<Sample> {
+        let latencies = vec![(value as u64, 5_000)];
+        Some(Sample {
+            value,
+            messages: 5_000,
+            verified: 10_000,
+            latencies,
+            ..Sample::default()
+        })
+    }
+
+    fn outcome(plan: &Plan, values: [f64; 3]) -> Outcome {
+        Outcome {
+            samples: plan
+                .cases
+                .iter()
+                .map(|_| values.map(sample).to_vec())
+                .collect(),
+            ..Outcome::default()
+        }
+    }
+
+    #[test]
+    fn the_value_of_a_cell_is_the_median_over_its_rounds_and_its_percentiles_are_over_all_samples()
+    {
+        let plan = Plan::new(&config(&["pipe"], 3));
+        let cells = cells(&plan, &outcome(&plan, [300.0, 100.0, 200.0])).unwrap();
+        assert_eq!(cells.len(), plan.cases.len());
+        let cell = &cells[0];
+        assert_eq!(
+            (cell.value.median, cell.value.low, cell.value.high),
+            (200.0, 100.0, 300.0)
+        );
+        assert_eq!(cell.percentiles.samples, 15_000);
+        assert_eq!(cell.percentiles.p999, Some(300));
+        assert_eq!(cell.verified, 30_000);
+    }
+
+    #[test]
+    fn rounds_that_disagree_and_rounds_that_are_missing_do_not_converge() {
+        let plan = Plan::new(&config(&["pipe"], 3));
+        let converged = |outcome: &Outcome| cells(&plan, outcome).unwrap()[0].converged;
+        assert!(converged(&outcome(&plan, [100.0, 110.0, 120.0])));
+        assert!(!converged(&outcome(&plan, [100.0, 110.0, 200.0])));
+        let mut short = outcome(&plan, [100.0, 110.0, 120.0]);
+        short.samples[0][2] = None;
+        assert!(!converged(&short));
+    }
+
+    #[test]
+    fn a_quiet_complete_run_has_nothing_to_warn_of() {
+        let report = report(vec![cell("pingpong unix/block", &[1.0, 1.0, 1.0])]);
+        assert_eq!(warnings(&report), [""; 0]);
+    }
+
+    #[test]
+    fn each_disturbance_has_its_warning() {
+        let base = || report(vec![cell("pingpong unix/block", &[1.0, 1.0, 1.0])]);
+        let warned = |change: &dyn Fn(&mut Report)| {
+            let mut report = base();
+            change(&mut report);
+            warnings(&report).join("\n")
+        };
+        let shares = |steal, others| Some(Shares { steal, others });
+        assert!(warned(&|r| r.host.shares = shares(0.02, 0.0)).contains("hypervisor took 2.0 %"));
+        assert!(
+            warned(&|r| r.host.shares = shares(0.0, 0.2)).contains("other processes used 20 %")
+        );
+        assert!(warned(&|r| r.run.self_test = true).contains("self-test"));
+        assert!(
+            warned(&|r| r.run.incomplete = Some("interrupted".to_owned())).contains("incomplete")
+        );
+        assert!(warned(&|r| r.host.cpus_allowed = vec![0]).contains("only one CPU"));
+        assert!(warned(&|r| r.cells[0].converged = false).contains("1 of 1 rows did not converge"));
+        let fault = crate::pattern::Fault {
+            message: 0,
+            offset: 0,
+            expected: 1,
+            found: 2,
+        };
+        assert!(warned(&|r| r.cells[0].fault = Some(fault.clone())).contains("do not use it"));
+    }
+
+    #[test]
+    fn a_floor_that_moves_during_the_run_is_reported_with_both_figures() {
+        let floor = |when: &str, value| Floor {
+            cell: "pingpong/64B/flag/spin".to_owned(),
+            scenario: Scenario::Pingpong,
+            when: when.to_owned(),
+            value,
+        };
+        assert!(drift(&[floor("start", 200.0), floor("end", 240.0)]).is_empty());
+        let moved = drift(&[
+            floor("start", 200.0),
+            floor("middle", 600.0),
+            floor("end", 210.0),
+        ]);
+        assert_eq!(moved.len(), 1);
+        assert!(
+            moved[0].contains("200 ns") && moved[0].contains("600 ns"),
+            "{moved:?}"
+        );
+    }
 }

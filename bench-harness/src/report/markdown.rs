@@ -56,8 +56,8 @@ fn answer(report: &Report) -> String {
     if text.is_empty() {
         text += "Nothing that was measured answers a question.\n";
     }
-    text += "\nA transport is called better only if its ratio to the other, taken within each round, has a 95 % \
-             interval without 1, is at least 1.1, and exceeds what two equal rows of this run differ by. \
+    text += "\nA transport is called better only if its ratio to the other, taken within each round, has a 99 % \
+             interval without 1, is at least 1.1, and exceeds what two equal rows of this run differ by in any round. \
              Otherwise the simpler one is advised: pipe, FIFO, Unix socket, TCP, RPC, ring, in this order.\n";
     text
 }
@@ -71,12 +71,18 @@ fn trust_section(report: &Report) -> String {
         text += "\n";
     }
     if !report.noise.is_empty() {
-        let mut grid = Grid::new(["equal rows", "seeming ratio", "95 % interval"]);
+        let mut grid = Grid::new([
+            "equal rows",
+            "seeming ratio",
+            "99 % interval",
+            "worst round",
+        ]);
         for noise in &report.noise {
             grid.row([
                 noise.cell.clone(),
                 units::significant(noise.ratio.median),
                 interval(noise.ratio.low, noise.ratio.high),
+                units::significant(noise.worst),
             ]);
         }
         text += &format!(
@@ -122,7 +128,7 @@ fn latency(report: &Report) -> String {
     }
     let mut text = format!(
         "Round trip, median over rounds of each round's median. Rows in brackets are floors; `#2` is the second \
-         copy of a row; `~` did not settle.\n\n{}\n99th percentile over all rounds:\n\n{}\n",
+         copy of a row; `~` did not converge.\n\n{}\n99th percentile over all rounds:\n\n{}\n",
         value.markdown(),
         grid(report, Scenario::Pingpong, Show::P99).markdown()
     );
@@ -277,11 +283,13 @@ fn method(report: &Report) -> String {
     let mut text = format!(
         "Two fresh processes for every sample, {}; the coordinator sleeps meanwhile. In each round every row of a block \
          (scenario and size) runs once, in an order shuffled with the seed and balanced over the rounds. A sample warms \
-         up until three windows agree within 5 %. The unit of statistics is the round; intervals are 95 % bootstrap \
+         up until three windows agree within 5 %, or a fifth of its time is gone ({}). The unit of statistics is the round; intervals are 95 % bootstrap \
          intervals over rounds, with few rounds as wide as their range. A percentile is given only with ten samples \
          beyond it. Every byte of every message is written by the sender and compared by the receiver; in ping-pong the \
          responder's share of that is inside the round trip. Reading the clock costs {:.0} ns, not subtracted.\n\n",
-        report.run.placement, report.clock_ns
+        report.run.placement,
+        warm(report),
+        report.clock_ns
     );
     let mut touch = Grid::new(["message", "fill", "compare"]);
     for line in &report.touch {
@@ -323,6 +331,21 @@ fn method(report: &Report) -> String {
         }
     }
     text + &format!("\n{}", what.markdown())
+}
+
+/// How often the warm-up came to rest before its time was over.
+fn warm(report: &Report) -> String {
+    let rounds = || {
+        report
+            .cells
+            .iter()
+            .flat_map(|cell| cell.rounds.iter().flatten())
+    };
+    format!(
+        "{} of {} came to rest",
+        rounds().filter(|round| round.settled).count(),
+        rounds().count()
+    )
 }
 
 fn machine(report: &Report) -> String {

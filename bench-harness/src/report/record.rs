@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    case::{Case, Scenario},
+    case::{Case, Scenario, Wait},
     control::{Facts, Usage},
     host::Host,
     pattern::Fault,
@@ -90,7 +90,11 @@ pub(crate) struct Floor {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Noise {
     pub(crate) cell: String,
+    pub(crate) scenario: Scenario,
+    pub(crate) wait: Wait,
     pub(crate) ratio: Estimate,
+    /// The factor by which they differed in the worst round; at least 1.
+    pub(crate) worst: f64,
 }
 
 /// A cell that was not measured, and why.
@@ -176,11 +180,6 @@ impl Report {
             .with_context(|| format!("{} is a damaged report", file.display()))
     }
 
-    /// The cell called `id`.
-    pub(crate) fn cell(&self, id: &str) -> Option<&Cell> {
-        self.cells.iter().find(|cell| cell.id == id)
-    }
-
     /// Whether any message arrived wrong.
     pub(crate) fn corrupt(&self) -> bool {
         self.cells.iter().any(|cell| cell.fault.is_some())
@@ -195,5 +194,133 @@ impl Cell {
             .zip(&other.rounds)
             .filter_map(|(a, b)| Some((a.as_ref()?.value, b.as_ref()?.value)))
             .unzip()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{case::Row, pin::Placement, stats::interval, transport};
+
+    /// A cell of 64-byte messages with these values, one a round, written as `pingpong unix/block`.
+    pub(crate) fn cell(name: &str, rounds: &[f64]) -> Cell {
+        let (scenario, row) = name.split_once(' ').unwrap();
+        let (row, replica) = row.strip_suffix("#2").map_or((row, 0), |row| (row, 1));
+        let (transport, wait) = row.split_once('/').unwrap();
+        let case = Case {
+            scenario: scenario.parse().unwrap(),
+            size: Size(64),
+            row: Row {
+                transport: transport.to_owned(),
+                wait: wait.parse().unwrap(),
+                replica,
+            },
+            placement: Placement::TwoCpus {
+                initiator: 0,
+                responder: 1,
+            },
+            buffer: Size(1 << 20),
+        };
+        let per_message = PerMessage {
+            cpu_ns: if case.row.wait == Wait::Adaptive {
+                500.0
+            } else {
+                20_000.0
+            },
+            ..PerMessage::default()
+        };
+        Cell {
+            id: case.id(),
+            floor: transport::find(transport).unwrap().floor,
+            value: interval::estimate(rounds, 1).unwrap(),
+            rounds: rounds
+                .iter()
+                .map(|value| {
+                    Some(Round {
+                        value: *value,
+                        messages: 1000,
+                        elapsed_ns: 1_000_000,
+                        settled: true,
+                        initiator: Usage::default(),
+                        responder: Usage::default(),
+                    })
+                })
+                .collect(),
+            percentiles: Percentiles::default(),
+            converged: true,
+            per_message,
+            messages: 1000,
+            verified: 2000,
+            fault: None,
+            facts: Facts::new(),
+            histogram: vec![],
+            case,
+        }
+    }
+
+    /// A complete report of these cells on a machine that nothing disturbed.
+    pub(crate) fn report(cells: Vec<Cell>) -> Report {
+        Report {
+            schema: SCHEMA,
+            build: Build {
+                version: "0.1.0".to_owned(),
+                commit: Some("0123456789".to_owned()),
+                rustc: "rustc".to_owned(),
+                target: "target".to_owned(),
+                opt_level: "3".to_owned(),
+                debug_assertions: false,
+            },
+            run: RunInfo {
+                started: "20260131T235959Z".to_owned(),
+                took_s: 80.0,
+                budget_s: 80.0,
+                preset: "quick".to_owned(),
+                arguments: vec!["run".to_owned(), "--seed".to_owned(), "7".to_owned()],
+                seed: 7,
+                rounds: 3,
+                placement: "two CPUs".to_owned(),
+                buffer: Size(1 << 20),
+                complete: true,
+                incomplete: None,
+                self_test: false,
+            },
+            host: Host {
+                cpus_allowed: vec![0, 1],
+                ..Host::look()
+            },
+            clock_ns: 25.0,
+            touch: vec![],
+            floors: vec![],
+            noise: vec![],
+            cells,
+            skipped: vec![],
+            warnings: vec![],
+            advice: vec![],
+        }
+    }
+
+    #[test]
+    fn a_report_reads_back_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = report(vec![cell("pingpong unix/block", &[1.0, 2.0, 3.0])]);
+        let text = serde_json::to_string(&report).unwrap();
+        std::fs::write(folder.path().join("report.json"), &text).unwrap();
+        let read = Report::read(folder.path()).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    }
+
+    #[test]
+    fn a_report_of_another_schema_or_no_report_at_all_is_refused_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("report.json");
+        for (text, reason) in [
+            ("{\"schema\":99}", "schema 99"),
+            ("{}", "names no schema"),
+            ("hello", "no report"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let error = format!("{:#}", Report::read(&file).unwrap_err());
+            assert!(error.contains(reason), "{error}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::{
     text::Grid,
 };
 use crate::{
-    case::Scenario,
+    case::{Row, Scenario},
     recommend::figure,
     units::{self, Size},
 };
@@ -28,35 +28,47 @@ pub(crate) fn grid(report: &Report, scenario: Scenario, show: Show) -> Grid {
         .iter()
         .filter(|cell| cell.case.scenario == scenario)
         .collect();
+    let sizes = sizes(&cells);
+    let mut grid =
+        Grid::new(std::iter::once(String::new()).chain(sizes.iter().map(Size::to_string)));
+    for row in rows(&cells) {
+        let at = |size: &Size| {
+            let cell = cells
+                .iter()
+                .find(|cell| cell.case.row == *row && cell.case.size == *size);
+            cell.map_or_else(|| "–".to_owned(), |cell| show.of(cell))
+        };
+        grid.row(std::iter::once(name(row, &cells)).chain(sizes.iter().map(at)));
+    }
+    grid
+}
+
+fn sizes(cells: &[&Cell]) -> Vec<Size> {
     let mut sizes: Vec<Size> = cells.iter().map(|cell| cell.case.size).collect();
     sizes.sort_unstable();
     sizes.dedup();
-    let mut rows = Vec::new();
-    for cell in &cells {
+    sizes
+}
+
+/// The rows in the order of the plan, each once.
+fn rows<'a>(cells: &[&'a Cell]) -> Vec<&'a Row> {
+    let mut rows: Vec<&Row> = Vec::new();
+    for cell in cells {
         if !rows.contains(&&cell.case.row) {
             rows.push(&cell.case.row);
         }
     }
-    let mut grid =
-        Grid::new(std::iter::once(String::new()).chain(sizes.iter().map(Size::to_string)));
-    for row in rows {
-        let of_size = |size: &Size| {
-            cells
-                .iter()
-                .find(|cell| cell.case.row == *row && cell.case.size == *size)
-        };
-        let shown = sizes
-            .iter()
-            .map(|size| of_size(size).map_or_else(|| "–".to_owned(), |cell| show.of(cell)));
-        let floor = cells.iter().any(|cell| cell.case.row == *row && cell.floor);
-        let name = if floor {
-            format!("({row})")
-        } else {
-            row.to_string()
-        };
-        grid.row(std::iter::once(name).chain(shown.collect::<Vec<_>>()));
+    rows
+}
+
+/// A floor stands in brackets, because nobody can choose it.
+fn name(row: &Row, cells: &[&Cell]) -> String {
+    let floor = cells.iter().any(|cell| cell.case.row == *row && cell.floor);
+    if floor {
+        format!("({row})")
+    } else {
+        row.to_string()
     }
-    grid
 }
 
 impl Show {
@@ -80,31 +92,60 @@ impl Show {
     }
 }
 
+/// The table of the first screen: the values, and beside them what they cost at the smallest and the largest size.
+fn summary(report: &Report, scenario: Scenario) -> Grid {
+    let cells: Vec<&Cell> = report
+        .cells
+        .iter()
+        .filter(|cell| cell.case.scenario == scenario && cell.case.row.replica == 0)
+        .collect();
+    let sizes = sizes(&cells);
+    let ends = [sizes.first(), sizes.last().filter(|_| sizes.len() > 1)];
+    let ends: Vec<Size> = ends.into_iter().flatten().copied().collect();
+    let mut head = vec![String::new()];
+    head.extend(sizes.iter().map(Size::to_string));
+    if scenario == Scenario::Pingpong {
+        head.extend(ends.iter().map(|size| format!("p99 {size}")));
+    }
+    head.extend(ends.iter().map(|size| format!("CPU {size}")));
+    let mut grid = Grid::new(head);
+    for row in rows(&cells) {
+        let at = |size: &Size, show: Show| {
+            let cell = cells
+                .iter()
+                .find(|cell| cell.case.row == *row && cell.case.size == *size);
+            cell.map_or_else(|| "–".to_owned(), |cell| show.of(cell))
+        };
+        let mut line = vec![name(row, &cells)];
+        line.extend(sizes.iter().map(|size| at(size, Show::Value)));
+        if scenario == Scenario::Pingpong {
+            line.extend(ends.iter().map(|size| at(size, Show::P99)));
+        }
+        line.extend(ends.iter().map(|size| at(size, Show::Cpu)));
+        grid.row(line);
+    }
+    grid
+}
+
 /// The first screen: what was measured, how far to trust it, and what to take.
 pub(crate) fn screen(report: &Report, folder: Option<&str>) -> String {
     let mut text = String::new();
-    for (title, scenario, show) in [
-        ("Round trip, median", Scenario::Pingpong, Show::Value),
-        ("Round trip, 99th percentile", Scenario::Pingpong, Show::P99),
+    for (title, scenario) in [
         (
-            "CPU time of both sides for one round trip",
+            "Round trip: median, 99th percentile, CPU time of both sides",
             Scenario::Pingpong,
-            Show::Cpu,
         ),
-        ("Stream, every byte verified", Scenario::Stream, Show::Value),
         (
-            "CPU time of both sides for one streamed message",
+            "Stream: rate verified at the receiver, CPU time of both sides for one message",
             Scenario::Stream,
-            Show::Cpu,
         ),
     ] {
-        let grid = grid(report, scenario, show);
+        let grid = summary(report, scenario);
         if !grid.is_empty() {
             text += &format!("{title}\n{}\n", grid.plain());
         }
     }
-    text +=
-        "(in brackets: floors, to compare with; ~ did not settle; #2 the same row once more)\n\n";
+    text += "(in brackets: floors, to compare with; ~ did not converge)\n\n";
     text += &format!("{}\n", trust(report));
     for warning in &report.warnings {
         text += &format!("! {warning}\n");
@@ -136,12 +177,22 @@ pub(crate) fn trust(report: &Report) -> String {
     let off = report
         .noise
         .iter()
-        .map(|noise| (noise.ratio.median.ln().abs().exp() - 1.0) * 100.0);
-    let worst = off.clone().fold(0.0, f64::max);
+        .map(|noise| noise.ratio.median.max(1.0 / noise.ratio.median));
     let typical = crate::stats::median(&off.collect::<Vec<_>>());
+    let worst = report
+        .noise
+        .iter()
+        .map(|noise| noise.worst)
+        .fold(1.0, f64::max);
     let noise = typical.map_or_else(
         || "no A/A pair ran".to_owned(),
-        |typical| format!("equal rows differed by {typical:.1} % (median), {worst:.0} % (worst)"),
+        |typical| {
+            format!(
+                "equal rows differed by {:.1} %, in the worst round by {:.0} %",
+                (typical - 1.0) * 100.0,
+                (worst - 1.0) * 100.0
+            )
+        },
     );
     format!(
         "{} rounds interleaved, seed {}, {:.0} s, {}; {noise}.\n{verified} messages compared byte by byte, {}.",

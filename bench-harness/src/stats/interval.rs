@@ -3,7 +3,7 @@
 //! The unit is the round, never the single message: messages of one round share the state of the machine, so
 //! thousands of them prove nothing about the next round.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{median, rng::Rng};
 
@@ -15,7 +15,13 @@ const RESAMPLES: usize = 2_000;
 pub(crate) struct Estimate {
     pub(crate) median: f64,
     pub(crate) low: f64,
+    /// Infinite where the rounds set no bound; JSON knows no infinity and has `null` there.
+    #[serde(deserialize_with = "null_is_infinite")]
     pub(crate) high: f64,
+}
+
+fn null_is_infinite<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
 }
 
 impl Estimate {
@@ -53,10 +59,11 @@ pub(crate) fn estimate(rounds: &[f64], seed: u64) -> Option<Estimate> {
     })
 }
 
-/// The ratio of two rows, round by round, with a 95 % interval; the rounds are pairs, since each ran both rows.
+/// The ratio of two rows, round by round, with a 99 % interval; the rounds are pairs, since each ran both rows.
 ///
-/// The interval is the wider of the bootstrap's and Student's on the logarithms. A bootstrap over three rounds
-/// covers 75 %, not 95 %; Student's interval knows how little three rounds say.
+/// The interval is the wider of the bootstrap's and Student's on the logarithms: a bootstrap over three rounds covers
+/// 75 %, and Student's interval knows how little three rounds say. The level is higher than that of a single value,
+/// because a report compares dozens of pairs and one in twenty would be wrong.
 pub(crate) fn ratio(numerators: &[f64], denominators: &[f64], seed: u64) -> Option<Estimate> {
     let logs: Vec<f64> = numerators
         .iter()
@@ -81,15 +88,15 @@ pub(crate) fn ratio(numerators: &[f64], denominators: &[f64], seed: u64) -> Opti
     })
 }
 
-/// The two-sided 95 % quantile of Student's distribution.
+/// The two-sided 99 % quantile of Student's distribution.
 fn student(degrees: usize) -> f64 {
-    // Any table of the distribution; beyond 30 degrees the normal value is within 4 %.
+    // Any table of the distribution; beyond 30 degrees the normal value is within 7 %.
     const TABLE: [f64; 30] = [
-        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
-        2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
-        2.052, 2.048, 2.045, 2.042,
+        63.657, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250, 3.169, 3.106, 3.055, 3.012,
+        2.977, 2.947, 2.921, 2.898, 2.878, 2.861, 2.845, 2.831, 2.819, 2.807, 2.797, 2.787, 2.779,
+        2.771, 2.763, 2.756, 2.750,
     ];
-    TABLE.get(degrees.max(1) - 1).copied().unwrap_or(1.96)
+    TABLE.get(degrees.max(1) - 1).copied().unwrap_or(2.576)
 }
 
 #[cfg(test)]
@@ -143,11 +150,11 @@ mod tests {
 
     #[test]
     fn students_interval_is_the_textbook_one() {
-        // Logs −1, 0, 1: mean 0, deviation 1, so 4.303 / √3 = 2.4843 to each side.
+        // Logs −1, 0, 1: mean 0, deviation 1, so 9.925 / √3 = 5.7302 to each side.
         let e = std::f64::consts::E;
         let ratio = ratio(&[1.0 / e, 1.0, e], &[1.0; 3], 1).unwrap();
-        assert!((ratio.high.ln() - 2.4843).abs() < 1e-3, "{ratio:?}");
-        assert!((ratio.low.ln() + 2.4843).abs() < 1e-3, "{ratio:?}");
+        assert!((ratio.high.ln() - 5.7302).abs() < 1e-3, "{ratio:?}");
+        assert!((ratio.low.ln() + 5.7302).abs() < 1e-3, "{ratio:?}");
     }
 
     #[test]

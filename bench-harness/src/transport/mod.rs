@@ -11,6 +11,7 @@ mod handover;
 mod pipe;
 mod registry;
 mod relay;
+mod ring;
 mod shared;
 mod tcp;
 mod unix;
@@ -102,6 +103,7 @@ pub(crate) fn connect(
         "unix" => visit.visit(unix::open(case, role, meet)?),
         "corrupt" => visit.visit(unix::open_corrupting(case, role, meet)?),
         "stuck" => visit.visit(unix::open_stuck(case, role, meet)?),
+        "ring" => visit.visit(ring::open(case, role, meet)?),
         "tcp" => visit.visit(tcp::open(case, role, meet)?),
         "flag" => visit.visit(flag::open(case, role, meet)?),
         "futex" => visit.visit(flag::open(case, role, meet)?),

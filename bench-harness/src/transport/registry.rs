@@ -86,6 +86,15 @@ static TRANSPORTS: &[Transport] = &[
         ..KERNEL
     },
     Transport {
+        name: "ring",
+        what: "two shared-memory rings of this project (memfd, futex)",
+        waits: &Wait::ALL,
+        complexity: 5,
+        // A futex cannot be waited for beside descriptors.
+        pollable: false,
+        ..KERNEL
+    },
+    Transport {
         name: "flag",
         what: "floor: a flag and the message in shared memory, both sides spinning",
         waits: &[Wait::Spin],

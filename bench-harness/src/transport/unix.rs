@@ -114,10 +114,12 @@ impl Link for Stuck {
     }
 
     fn recv(&mut self, message: &mut [u8]) -> io::Result<()> {
-        self.left = self.left.saturating_sub(1);
-        while self.left == 0 {
-            std::thread::park();
+        if self.left == 0 {
+            loop {
+                std::thread::park();
+            }
         }
+        self.left -= 1;
         self.link.recv(message)
     }
 }

@@ -1,0 +1,59 @@
+//! The shared-memory ring of this project, one for each direction, through `Read` and `Write`.
+
+use std::{
+    io::{self, Read, Write},
+    os::unix::net::UnixStream,
+};
+
+use ringpipe::{Options, Reader, Writer};
+
+use super::{Link, Role, doing};
+use crate::{
+    case::{Case, Wait},
+    control::Facts,
+};
+
+/// Both directions of a ring stream.
+#[derive(Debug)]
+pub(super) struct Ring {
+    reader: Reader,
+    writer: Writer,
+    facts: Facts,
+}
+
+pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Ring> {
+    let wait = match case.row.wait {
+        Wait::Block => ringpipe::Wait::Park,
+        Wait::Adaptive => ringpipe::Wait::Adaptive,
+        Wait::Spin => ringpipe::Wait::Spin,
+    };
+    let options = Options::new().capacity(case.buffer.0).wait(wait);
+    let meet = meet.try_clone()?;
+    let stream = match role {
+        Role::Initiator => options.accept_on(meet),
+        Role::Responder => options.connect_on(meet),
+    };
+    let (reader, writer) = doing(stream, "making a ring")?.split();
+    let facts = Facts::from([("capacity".to_owned(), case.buffer.0.to_string())]);
+    Ok(Ring {
+        reader,
+        writer,
+        facts,
+    })
+}
+
+impl Link for Ring {
+    #[inline]
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        self.writer.write_all(message)
+    }
+
+    #[inline]
+    fn recv(&mut self, message: &mut [u8]) -> io::Result<()> {
+        self.reader.read_exact(message)
+    }
+
+    fn facts(&self) -> Facts {
+        self.facts.clone()
+    }
+}

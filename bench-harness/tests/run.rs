@@ -1,0 +1,488 @@
+//! The program as its users meet it: arguments in, exit code, tables and files out; and what it leaves behind.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where its expectation fails"
+)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+const QUICK: [&str; 7] = [
+    "run",
+    "--self-test",
+    "--time-budget",
+    "6s",
+    "--rounds",
+    "1",
+    "--size=64B",
+];
+
+fn program() -> Command {
+    Command::new(assert_cmd::cargo::cargo_bin!("ipc-bench"))
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The report of the only run in `folder`.
+fn report(folder: &Path) -> Value {
+    let runs: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    let names: BTreeSet<String> = fs::read_dir(&runs[0])
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let expected = ["REPORT.md", "cells.csv", "report.json"].map(str::to_owned);
+    assert_eq!(names, BTreeSet::from(expected));
+    serde_json::from_slice(&fs::read(runs[0].join("report.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn every_transport_runs_and_every_byte_of_it_is_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = program()
+        .args([
+            "run",
+            "--self-test",
+            "--rounds",
+            "1",
+            "--size",
+            "7B,64KiB",
+            "--time-budget",
+            "20s",
+        ])
+        .args(["--buffer", "64KiB", "--output"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report = report(folder.path());
+    let cells = report["cells"].as_array().unwrap();
+    for cell in cells {
+        assert!(cell["verified"].as_u64().unwrap() > 0, "{}", cell["id"]);
+        assert!(
+            cell["value"]["median"].as_f64().unwrap() > 0.0,
+            "{}",
+            cell["id"]
+        );
+        assert!(cell["fault"].is_null(), "{}", cell["id"]);
+    }
+    let measured: BTreeSet<&str> = cells
+        .iter()
+        .map(|cell| cell["case"]["row"]["transport"].as_str().unwrap())
+        .collect();
+    for transport in [
+        "pipe", "fifo", "unix", "tcp", "ring", "flag", "futex", "memcpy", "relay",
+    ] {
+        assert!(
+            measured.contains(transport),
+            "{transport} is missing: {}",
+            report["skipped"]
+        );
+    }
+    assert!(text(&output.stdout).contains("What to take"));
+}
+
+#[test]
+fn a_wrong_byte_ends_with_5_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = program()
+        .args([
+            "run",
+            "--self-test",
+            "--rounds",
+            "1",
+            "--time-budget",
+            "10s",
+            "--size",
+            "64KiB",
+        ])
+        .args(["--transport", "corrupt,pipe", "--wait", "block", "--output"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("corrupt/block: message"),
+        "{}",
+        text(&output.stderr)
+    );
+    let report = report(folder.path());
+    let faulty = |name: &str| {
+        report["cells"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|cell| cell["case"]["row"]["transport"] == name && !cell["fault"].is_null())
+            .count()
+    };
+    assert!(faulty("corrupt") > 0);
+    assert_eq!(faulty("pipe"), 0);
+}
+
+#[test]
+fn a_transport_that_hangs_is_left_out_and_the_others_are_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = program()
+        .args(QUICK)
+        .args([
+            "--transport",
+            "stuck,pipe",
+            "--wait",
+            "block",
+            "--scenario",
+            "stream",
+        ])
+        .args(["--watchdog", "300ms", "--output"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report = report(folder.path());
+    let skipped = report["skipped"].to_string();
+    assert!(
+        skipped.contains("stream/64B/stuck/block") && skipped.contains("did not answer"),
+        "{skipped}"
+    );
+    assert!(
+        report["cells"]
+            .to_string()
+            .contains("stream/64B/pipe/block")
+    );
+}
+
+#[test]
+fn a_fifo_without_permission_is_a_skipped_row_with_its_reason() {
+    let output = program()
+        .args(QUICK)
+        .args([
+            "--transport",
+            "fifo,pipe",
+            "--scenario",
+            "pingpong",
+            "--output",
+            "-",
+            "--json",
+        ])
+        .env("TMPDIR", "/proc/nowhere")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let skipped = report["skipped"].to_string();
+    assert!(
+        skipped.contains("fifo/block") && skipped.contains("/proc/nowhere"),
+        "{skipped}"
+    );
+    assert!(report["cells"].to_string().contains("pipe/block"));
+}
+
+#[test]
+fn bad_usage_ends_with_2_and_says_what_would_work() {
+    for (arguments, help) in [
+        (
+            &["run", "--transport", "carrier-pigeon"][..],
+            "known are pipe",
+        ),
+        (&["run", "--size", "64KB"], "write 64B, 4KiB or 1MiB"),
+        (&["run", "--size", "0B"], "smallest size is 1B"),
+        (&["run", "--scenario", "race"], "pingpong, stream"),
+        (&["run", "--wait", "sleep"], "block, adaptive, spin"),
+        (&["run", "--cpus", "0,4095"], "not among those"),
+        (&["run", "--cpus", "0,0,0"], "one or two CPUs"),
+        (&["run", "--rounds", "0"], "1..=1000"),
+        (&["run", "--buffer", "0B"], "at least 1B"),
+        (&["run", "--time-budget", "fast"], "60s"),
+        (&["run", "--preset", "huge"], "quick"),
+        (&["jump"], "Usage"),
+        (&[], "Usage"),
+    ] {
+        let output = run(arguments);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(help), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_fails_before_anything_is_measured() {
+    let output = program()
+        .args(QUICK)
+        .args(["--output", "/proc/nowhere"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("--output") && !said.contains('%'), "{said}");
+}
+
+#[test]
+fn a_dry_run_lists_the_cells_and_measures_nothing() {
+    let output = run(&["run", "--dry-run", "--transport", "pipe", "--size", "64B"]);
+    assert!(output.status.success());
+    let said = text(&output.stdout);
+    assert!(
+        said.contains("pingpong/64B/pipe/block\n") && said.contains("stream/64B/pipe/spin\n"),
+        "{said}"
+    );
+    assert!(said.contains("samples, about"), "{said}");
+}
+
+#[test]
+fn the_json_on_standard_output_is_the_whole_report_and_only_that() {
+    let output = program()
+        .args(QUICK)
+        .args(["--transport", "pipe", "--output", "-", "--json"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["schema"], 1);
+    assert_eq!(report["run"]["self_test"], true);
+    assert!(
+        report["warnings"][0]
+            .as_str()
+            .unwrap()
+            .contains("self-test")
+    );
+    let arguments = report["run"]["arguments"].to_string();
+    assert!(
+        arguments.contains("--seed") && !arguments.contains("--output"),
+        "{arguments}"
+    );
+}
+
+#[test]
+fn with_strict_an_untrustworthy_run_ends_with_4() {
+    let output = program()
+        .args(QUICK)
+        .args(["--transport", "pipe", "--output", "-", "--strict"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+}
+
+#[test]
+fn an_earlier_report_is_rendered_again_in_every_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = program()
+        .args(QUICK)
+        .args(["--transport", "pipe", "--output"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let made = fs::read_dir(folder.path())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let rendered = |format: &str| {
+        let output = program()
+            .arg("report")
+            .arg(&made)
+            .args(["--format", format])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert_eq!(
+        rendered("markdown"),
+        fs::read_to_string(made.join("REPORT.md")).unwrap()
+    );
+    assert_eq!(
+        rendered("csv"),
+        fs::read_to_string(made.join("cells.csv")).unwrap()
+    );
+    assert!(text(&output.stdout).starts_with(&rendered("text")));
+    assert_eq!(run(&["report", "/proc/nowhere"]).status.code(), Some(1));
+}
+
+#[test]
+fn on_one_cpu_the_run_works_and_says_what_it_left_out() {
+    let output = program()
+        .args(QUICK)
+        .args([
+            "--cpus",
+            "0",
+            "--transport",
+            "pipe,flag,futex",
+            "--scenario",
+            "pingpong",
+        ])
+        .args(["--output", "-", "--json"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["skipped"].to_string().contains("one CPU"));
+    assert!(
+        report["cells"]
+            .to_string()
+            .contains("pingpong/64B/pipe/block/one-cpu")
+    );
+}
+
+#[test]
+fn a_peer_started_by_hand_explains_itself() {
+    let output = program()
+        .args(["peer", "initiator", "1"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("ipc-bench run"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+/// A long run whose FIFOs are made in a folder of their own.
+struct Running {
+    child: Child,
+    temporary: tempfile::TempDir,
+    results: tempfile::TempDir,
+}
+
+impl Running {
+    fn start(transports: &str) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let results = tempfile::tempdir().unwrap();
+        let child = program()
+            .args([
+                "run",
+                "--self-test",
+                "--rounds",
+                "100",
+                "--time-budget",
+                "60s",
+                "--size",
+                "64B",
+            ])
+            .args(["--transport", transports, "--output"])
+            .arg(results.path())
+            .env("TMPDIR", temporary.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            temporary,
+            results,
+        }
+    }
+
+    /// Until the first line of progress, that is, until the first sample begins.
+    fn wait_for_first_sample(&mut self) {
+        let mut line = String::new();
+        BufReader::new(self.child.stderr.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert!(line.contains('%'), "{line}");
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
+    /// Fails if a peer of this run, or a file that it made, outlives it for long.
+    fn assert_nothing_is_left(&self) {
+        let parent = self.child.id().to_string();
+        let started = Instant::now();
+        // The kernel kills the peers at once; that they are gone is seen when they are reaped by somebody else.
+        while !peers(&parent).is_empty() {
+            assert!(
+                started.elapsed() < Duration::from_secs(20),
+                "peers are left: {:?}",
+                peers(&parent)
+            );
+            thread::yield_now();
+        }
+        let left: Vec<_> = fs::read_dir(self.temporary.path()).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+/// The living processes whose command line names `coordinator` as theirs.
+fn peers(coordinator: &str) -> Vec<String> {
+    let alive = |path: &Path| {
+        let state = fs::read_to_string(path.join("stat")).ok()?;
+        let state = state.rsplit_once(") ")?.1.chars().next()?;
+        let line = fs::read(path.join("cmdline")).ok()?;
+        let words: Vec<String> = line.split(|byte| *byte == 0).map(text).collect();
+        let ours = words.get(1).is_some_and(|word| word == "peer")
+            && words.get(3).is_some_and(|word| word == coordinator);
+        (ours && state != 'Z').then(|| words.join(" "))
+    };
+    fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| alive(&entry.ok()?.path()))
+        .collect()
+}
+
+#[test]
+fn an_interrupted_run_leaves_a_partial_report_and_ends_with_130() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut running = Running::start("pipe,fifo,ring");
+        running.wait_for_first_sample();
+        running.signal(signal);
+        assert_eq!(running.child.wait().unwrap().code(), Some(130));
+        running.assert_nothing_is_left();
+        let report = report(running.results.path());
+        assert_eq!(report["run"]["complete"], false);
+        assert!(report["warnings"].to_string().contains("interrupted"));
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_moment_leaves_no_process_and_no_file() {
+    // Spread over the first samples, FIFOs being made and removed all the time.
+    for delay in (0..40).map(|step| Duration::from_millis(step * 7)) {
+        let mut running = Running::start("fifo,flag,ring");
+        running.wait_for_first_sample();
+        // Not for an order of events: any moment will do, and each delay gives another.
+        thread::sleep(delay);
+        running.signal(Signal::SIGKILL);
+        running.child.wait().unwrap();
+        running.assert_nothing_is_left();
+        assert_eq!(fs::read_dir(running.results.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn a_debug_build_refuses_to_measure() {
+    let output = run(&["run", "--output", "-"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("--release"),
+        "{}",
+        text(&output.stderr)
+    );
+}
