@@ -13,14 +13,7 @@ fn main() {
     let commit = output("git", &["rev-parse", "--short=10", "HEAD"]).map(|commit| {
         let changed = output(
             "git",
-            &[
-                "status",
-                "--porcelain",
-                "--untracked-files=no",
-                "--",
-                "..",
-                ":!../results",
-            ],
+            &["status", "--porcelain", "--untracked-files=no", "--", "..", ":!../results"],
         );
         if changed.is_some_and(|changes| !changes.is_empty()) {
             format!("{commit}-dirty")
@@ -28,31 +21,14 @@ fn main() {
             commit
         }
     });
-    let rustc = env::var("RUSTC")
-        .ok()
-        .and_then(|rustc| output(&rustc, &["--version"]));
-    println!(
-        "cargo::rustc-env=IPC_BENCH_COMMIT={}",
-        commit.unwrap_or_default()
-    );
-    println!(
-        "cargo::rustc-env=IPC_BENCH_RUSTC={}",
-        rustc.unwrap_or_default()
-    );
-    println!(
-        "cargo::rustc-env=IPC_BENCH_TARGET={}",
-        env::var("TARGET").unwrap_or_default()
-    );
-    println!(
-        "cargo::rustc-env=IPC_BENCH_OPT_LEVEL={}",
-        env::var("OPT_LEVEL").unwrap_or_default()
-    );
+    let rustc = env::var("RUSTC").ok().and_then(|rustc| output(&rustc, &["--version"]));
+    println!("cargo::rustc-env=IPC_BENCH_COMMIT={}", commit.unwrap_or_default());
+    println!("cargo::rustc-env=IPC_BENCH_RUSTC={}", rustc.unwrap_or_default());
+    println!("cargo::rustc-env=IPC_BENCH_TARGET={}", env::var("TARGET").unwrap_or_default());
+    println!("cargo::rustc-env=IPC_BENCH_OPT_LEVEL={}", env::var("OPT_LEVEL").unwrap_or_default());
 }
 
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -90,16 +90,10 @@ fn by_tag<T: Copy>(
     tag: fn(T) -> &'static str,
     what: &str,
 ) -> Result<T, String> {
-    all.iter()
-        .copied()
-        .find(|value| tag(*value) == text)
-        .ok_or_else(|| {
-            let known: Vec<&str> = all.iter().map(|value| tag(*value)).collect();
-            format!(
-                "there is no {what} `{text}`; take one of {}",
-                known.join(", ")
-            )
-        })
+    all.iter().copied().find(|value| tag(*value) == text).ok_or_else(|| {
+        let known: Vec<&str> = all.iter().map(|value| tag(*value)).collect();
+        format!("there is no {what} `{text}`; take one of {}", known.join(", "))
+    })
 }
 
 /// One contender: a transport and its way of waiting.
@@ -150,15 +144,8 @@ mod tests {
         let mut case = Case {
             scenario: Scenario::Pingpong,
             size: Size(4096),
-            row: Row {
-                transport: "ring".to_owned(),
-                wait: Wait::Spin,
-                replica: 0,
-            },
-            placement: Placement::TwoCpus {
-                initiator: 0,
-                responder: 1,
-            },
+            row: Row { transport: "ring".to_owned(), wait: Wait::Spin, replica: 0 },
+            placement: Placement::TwoCpus { initiator: 0, responder: 1 },
             buffer: Size(1 << 20),
         };
         assert_eq!(case.id(), "pingpong/4KiB/ring/spin");

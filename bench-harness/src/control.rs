@@ -104,14 +104,9 @@ mod tests {
     fn an_answer_arrives_as_it_was_sent_and_a_hang_up_is_the_end() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let mut wire = Wire::new(theirs);
-        (&ours)
-            .write_all(&encode(&Command::Window { count: 7 }).unwrap())
-            .unwrap();
+        (&ours).write_all(&encode(&Command::Window { count: 7 }).unwrap()).unwrap();
         drop(ours);
-        assert!(matches!(
-            wire.recv().unwrap(),
-            Some(Command::Window { count: 7 })
-        ));
+        assert!(matches!(wire.recv().unwrap(), Some(Command::Window { count: 7 })));
         assert!(wire.recv::<Command>().unwrap().is_none());
     }
 }

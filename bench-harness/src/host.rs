@@ -103,10 +103,7 @@ impl Ticks {
         fs::read_to_string("/proc/stat")
             .ok()
             .and_then(|text| Self::parse(&text))
-            .map_or_else(Self::default, |ticks| Self {
-                own: own_ticks().unwrap_or(0),
-                ..ticks
-            })
+            .map_or_else(Self::default, |ticks| Self { own: own_ticks().unwrap_or(0), ..ticks })
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -122,20 +119,12 @@ impl Ticks {
             return None;
         };
         let busy = user + nice + system + irq + softirq;
-        Some(Self {
-            total: busy + idle + iowait + steal,
-            busy,
-            steal,
-            own: 0,
-        })
+        Some(Self { total: busy + idle + iowait + steal, busy, steal, own: 0 })
     }
 
     /// Where the time between `self` and `after` went.
     pub(crate) fn until(self, after: Self) -> Option<Shares> {
-        let total = after
-            .total
-            .checked_sub(self.total)
-            .filter(|total| *total > 0)? as f64;
+        let total = after.total.checked_sub(self.total).filter(|total| *total > 0)? as f64;
         let busy = after.busy.saturating_sub(self.busy);
         let own = after.own.saturating_sub(self.own);
         Some(Shares {
@@ -150,22 +139,12 @@ fn own_ticks() -> Option<u64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     let rest = stat.rsplit_once(')')?.1;
     // utime, stime, cutime, cstime are fields 14 to 17 of proc_pid_stat(5); `rest` begins with field 3.
-    Some(
-        rest.split_whitespace()
-            .skip(11)
-            .take(4)
-            .filter_map(|n| n.parse::<u64>().ok())
-            .sum(),
-    )
+    Some(rest.split_whitespace().skip(11).take(4).filter_map(|n| n.parse::<u64>().ok()).sum())
 }
 
 /// The load average of the last minute.
 pub(crate) fn load() -> Option<f64> {
-    text("/proc/loadavg")?
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
+    text("/proc/loadavg")?.split_whitespace().next()?.parse().ok()
 }
 
 fn caches() -> Vec<String> {

@@ -40,7 +40,5 @@ impl AsFd for Interrupt {
 
 /// Gives a peer the default course of all signals again; it inherits the coordinator's mask.
 pub(crate) fn reset() -> Result<()> {
-    SigSet::empty()
-        .thread_set_mask()
-        .context("unblocking signals")
+    SigSet::empty().thread_set_mask().context("unblocking signals")
 }

@@ -87,11 +87,7 @@ fn main() -> ExitCode {
     };
     let exit = result.unwrap_or_else(|error| {
         progress::say(&format!("ipc-bench: {error:#}"));
-        if error.is::<Usage>() {
-            Exit::Usage
-        } else {
-            Exit::Failed
-        }
+        if error.is::<Usage>() { Exit::Usage } else { Exit::Failed }
     });
     ExitCode::from(exit as u8)
 }

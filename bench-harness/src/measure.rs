@@ -45,11 +45,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         ));
     }
     if plan.cases.is_empty() {
-        let reasons: Vec<String> = plan
-            .skipped
-            .iter()
-            .map(|skip| format!("\n  {}: {}", skip.cell, skip.reason))
-            .collect();
+        let reasons: Vec<String> =
+            plan.skipped.iter().map(|skip| format!("\n  {}: {}", skip.cell, skip.reason)).collect();
         return Err(Usage(format!("nothing is left to measure{}", reasons.concat())).into());
     }
     let needed = run::least_time(&plan);
@@ -64,11 +61,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let interrupt = Interrupt::install()?;
     let mut host = Host::look();
     let started = output::utc(SystemTime::now());
-    let name = format!(
-        "{started}_{}_{}",
-        host.slug(),
-        commit().unwrap_or("unknown")
-    );
+    let name = format!("{started}_{}_{}", host.slug(), commit().unwrap_or("unknown"));
     let keep = args.output != Path::new("-");
     if keep {
         output::probe(&args.output, &name)?;
@@ -77,10 +70,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let clock_ns = clock::cost_ns();
     let ticks = Ticks::now();
     let mut progress = Progress::new(plan.steps.len());
-    let mut processes = Processes {
-        interrupt: &interrupt,
-        watchdog: args.watchdog,
-    };
+    let mut processes = Processes { interrupt: &interrupt, watchdog: args.watchdog };
     let outcome = run::run(&plan, &mut processes, &SystemClock::new(), &mut progress);
     progress.finish();
     host.shares = ticks.until(Ticks::now());
@@ -117,11 +107,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     };
     report.warnings = summary::warnings(&report);
     report.advice = recommend::advise(&report);
-    let folder = if keep {
-        Some(output::write(&report, &args.output, &name)?)
-    } else {
-        None
-    };
+    let folder = if keep { Some(output::write(&report, &args.output, &name)?) } else { None };
     show(&report, folder.as_deref(), args.json)?;
     Ok(verdict(&report, outcome.early, args.strict))
 }
@@ -161,11 +147,7 @@ fn configure(args: &RunArgs) -> Result<Config> {
     let allowed = pin::allowed()?;
     let named = (!args.cpus.is_empty()).then_some(args.cpus.as_slice());
     let placement = pin::choose(named, &allowed).map_err(|error| Usage(error.to_string()))?;
-    let sizes = if args.size.is_empty() {
-        args.preset.sizes()
-    } else {
-        unique(&args.size)
-    };
+    let sizes = if args.size.is_empty() { args.preset.sizes() } else { unique(&args.size) };
     if args.buffer.0 == 0 {
         return Err(Usage("--buffer must be at least 1B; the default is 1MiB".to_owned()).into());
     }
@@ -201,10 +183,7 @@ fn unique<T: Copy + Ord>(values: &[T]) -> Vec<T> {
 
 fn transports(names: &[String]) -> Result<Vec<&'static Transport>> {
     if names.is_empty() {
-        return Ok(transport::known()
-            .iter()
-            .filter(|transport| !transport.hidden)
-            .collect());
+        return Ok(transport::known().iter().filter(|transport| !transport.hidden).collect());
     }
     for name in names {
         if transport::find(name).is_none() {
@@ -253,10 +232,7 @@ fn dry_run(plan: &Plan) -> Result<Exit> {
 
 fn place(placement: Placement) -> String {
     match placement {
-        Placement::TwoCpus {
-            initiator,
-            responder,
-        } => {
+        Placement::TwoCpus { initiator, responder } => {
             format!("initiator pinned to CPU {initiator}, responder to CPU {responder}")
         }
         Placement::OneCpu { cpu } => format!("both sides pinned to CPU {cpu}"),
@@ -318,14 +294,8 @@ fn touch(size: Size) -> Touch {
     pattern.fill(Direction::Request, 0, &mut message);
     let check_ns = best(&mut |_| {
         std::hint::black_box(
-            pattern
-                .check(Direction::Request, 0, std::hint::black_box(&message))
-                .is_ok(),
+            pattern.check(Direction::Request, 0, std::hint::black_box(&message)).is_ok(),
         );
     });
-    Touch {
-        size,
-        fill_ns,
-        check_ns,
-    }
+    Touch { size, fill_ns, check_ns }
 }

@@ -46,11 +46,8 @@ fn make(parent: &Path, name: &str) -> Result<PathBuf> {
     };
     fs::create_dir_all(parent).with_context(doing)?;
     for number in 1.. {
-        let folder = parent.join(if number == 1 {
-            name.to_owned()
-        } else {
-            format!("{name}-{number}")
-        });
+        let folder =
+            parent.join(if number == 1 { name.to_owned() } else { format!("{name}-{number}") });
         match fs::create_dir(&folder) {
             Ok(()) => return Ok(folder),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -62,9 +59,7 @@ fn make(parent: &Path, name: &str) -> Result<PathBuf> {
 
 /// The time as `20260131T235959Z`.
 pub(crate) fn utc(time: SystemTime) -> String {
-    let seconds = time
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     // Days since the epoch to a date of the Gregorian calendar, in years that begin in March so that the leap day is
     // the last of one; 719,468 days lie between 1 March of the year 0 and the epoch.
@@ -75,18 +70,9 @@ pub(crate) fn utc(time: SystemTime) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
+    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
 #[cfg(test)]
@@ -122,10 +108,7 @@ mod tests {
         probe(parent.path(), "a").unwrap();
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
         assert!(
-            probe(Path::new("/proc/nowhere"), "a")
-                .unwrap_err()
-                .to_string()
-                .contains("--output")
+            probe(Path::new("/proc/nowhere"), "a").unwrap_err().to_string().contains("--output")
         );
     }
 }

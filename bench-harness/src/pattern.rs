@@ -71,11 +71,7 @@ impl Pattern {
         for (found, byte) in tail.iter().zip(word.to_le_bytes()) {
             difference |= u64::from(found ^ byte);
         }
-        if difference == 0 {
-            Ok(())
-        } else {
-            Err(self.locate(direction, number, buf))
-        }
+        if difference == 0 { Ok(()) } else { Err(self.locate(direction, number, buf)) }
     }
 
     #[inline]
@@ -92,12 +88,7 @@ impl Pattern {
         let mut sent = vec![0; buf.len()];
         self.fill(direction, number, &mut sent);
         let offset = sent.iter().zip(buf).position(|(a, b)| a != b).unwrap_or(0);
-        Fault {
-            message: number,
-            offset,
-            expected: sent[offset],
-            found: buf[offset],
-        }
+        Fault { message: number, offset, expected: sent[offset], found: buf[offset] }
     }
 }
 

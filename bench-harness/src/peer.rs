@@ -67,25 +67,15 @@ fn socket(descriptor: std::os::fd::BorrowedFd<'_>) -> Result<UnixStream> {
     if getsockopt(&descriptor, sockopt::SockType).is_err() {
         bail!("`peer` is a part of `ipc-bench run`, which starts it by itself");
     }
-    Ok(UnixStream::from(
-        descriptor
-            .try_clone_to_owned()
-            .context("taking over a control socket")?,
-    ))
+    Ok(UnixStream::from(descriptor.try_clone_to_owned().context("taking over a control socket")?))
 }
 
 fn process(case: &Case, key: u64, role: Role, wire: &mut Wire, meet: &UnixStream) -> Result<()> {
     // Before the transport stands, so that its memory is touched first from the CPU that uses it.
     pin::pin(cpu(case, role))?;
     let mut opened = false;
-    let player = Player {
-        case,
-        key,
-        role,
-        wire: &mut *wire,
-        scope: Scope::Process,
-        opened: &mut opened,
-    };
+    let player =
+        Player { case, key, role, wire: &mut *wire, scope: Scope::Process, opened: &mut opened };
     let result = transport::connect(case, role, meet, player);
     report(result, opened, wire)
 }
@@ -121,11 +111,8 @@ fn threads(case: &Case, key: u64, first: &mut Wire, second: &mut Wire) -> Result
 fn report(result: io::Result<()>, opened: bool, wire: &mut Wire) -> Result<()> {
     if let Err(error) = result {
         let reason = error.to_string();
-        let answer = if opened {
-            Answer::Failed { reason }
-        } else {
-            Answer::Unavailable { reason }
-        };
+        let answer =
+            if opened { Answer::Failed { reason } } else { Answer::Unavailable { reason } };
         // The coordinator may be gone already; then there is nobody to tell.
         let _ = wire.send(&answer);
     }
@@ -154,17 +141,11 @@ impl Scope {
             Self::Process => (UsageWho::RUSAGE_SELF, process_cpu_ns()),
             Self::Thread => (UsageWho::RUSAGE_THREAD, thread_cpu_ns()),
         };
-        getrusage(who).map_or(
-            Usage {
-                cpu_ns,
-                ..Usage::default()
-            },
-            |usage| Usage {
-                cpu_ns,
-                voluntary: usage.voluntary_context_switches() as u64,
-                involuntary: usage.involuntary_context_switches() as u64,
-            },
-        )
+        getrusage(who).map_or(Usage { cpu_ns, ..Usage::default() }, |usage| Usage {
+            cpu_ns,
+            voluntary: usage.voluntary_context_switches() as u64,
+            involuntary: usage.involuntary_context_switches() as u64,
+        })
     }
 
     /// Runs `work` and adds to its part what it used.
@@ -197,15 +178,9 @@ impl Visit for Player<'_> {
     fn visit(self, mut link: impl Link) -> io::Result<()> {
         pin::pin(cpu(self.case, self.role)).map_err(io::Error::other)?;
         *self.opened = true;
-        self.wire.send(&Answer::Opened {
-            facts: link.facts(),
-        })?;
+        self.wire.send(&Answer::Opened { facts: link.facts() })?;
         let mut buffer = vec![0; self.case.size.0];
-        let mut batch = Batch {
-            pattern: Pattern::new(self.key),
-            first: 0,
-            count: 0,
-        };
+        let mut batch = Batch { pattern: Pattern::new(self.key), first: 0, count: 0 };
         while let Some(Command::Window { count }) = self.wire.recv()? {
             batch.count = count;
             let part = self.scope.measure(|| {
@@ -222,14 +197,8 @@ fn solo(case: &Case, key: u64, wire: &mut Wire) -> Result<()> {
     pin::pin(cpu(case, Role::Initiator))?;
     let mut message = vec![0; case.size.0];
     let mut window = transport::window(case);
-    wire.send(&Answer::Opened {
-        facts: Default::default(),
-    })?;
-    let mut batch = Batch {
-        pattern: Pattern::new(key),
-        first: 0,
-        count: 0,
-    };
+    wire.send(&Answer::Opened { facts: Default::default() })?;
+    let mut batch = Batch { pattern: Pattern::new(key), first: 0, count: 0 };
     while let Some(Command::Window { count }) = wire.recv()? {
         batch.count = count;
         let part =

@@ -45,17 +45,14 @@ impl Placement {
 pub(crate) fn allowed() -> Result<Vec<usize>> {
     let set =
         sched_getaffinity(Pid::from_raw(0)).context("asking for the CPUs this process may use")?;
-    Ok((0..CpuSet::count())
-        .filter(|cpu| set.is_set(*cpu).unwrap_or(false))
-        .collect())
+    Ok((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect())
 }
 
 /// Pins the calling thread to `cpu`; `None` leaves it where it is.
 pub(crate) fn pin(cpu: Option<usize>) -> Result<()> {
     let Some(cpu) = cpu else { return Ok(()) };
     let mut set = CpuSet::new();
-    set.set(cpu)
-        .with_context(|| format!("there is no CPU {cpu}"))?;
+    set.set(cpu).with_context(|| format!("there is no CPU {cpu}"))?;
     sched_setaffinity(Pid::from_raw(0), &set).with_context(|| format!("pinning to CPU {cpu}"))
 }
 
@@ -65,30 +62,21 @@ pub(crate) fn choose(named: Option<&[usize]>, allowed: &[usize]) -> Result<Place
         Some([initiator, responder]) => {
             for cpu in [initiator, responder] {
                 if !allowed.contains(cpu) {
-                    bail!(
-                        "CPU {cpu} is not among those this process may use ({})",
-                        list(allowed)
-                    );
+                    bail!("CPU {cpu} is not among those this process may use ({})", list(allowed));
                 }
             }
             Ok(two(*initiator, *responder))
         }
         Some([cpu]) if allowed.contains(cpu) => Ok(Placement::OneCpu { cpu: *cpu }),
-        Some([cpu]) => bail!(
-            "CPU {cpu} is not among those this process may use ({})",
-            list(allowed)
-        ),
+        Some([cpu]) => {
+            bail!("CPU {cpu} is not among those this process may use ({})", list(allowed))
+        }
         Some(_) => bail!("name one or two CPUs, such as --cpus 0,1"),
         None => {
-            let first = *allowed
-                .first()
-                .context("this process may use no CPU at all")?;
+            let first = *allowed.first().context("this process may use no CPU at all")?;
             let siblings = siblings(first);
             let other = allowed.iter().copied().find(|cpu| !siblings.contains(cpu));
-            Ok(two(
-                first,
-                other.or(allowed.get(1).copied()).unwrap_or(first),
-            ))
+            Ok(two(first, other.or(allowed.get(1).copied()).unwrap_or(first)))
         }
     }
 }
@@ -97,19 +85,14 @@ fn two(initiator: usize, responder: usize) -> Placement {
     if initiator == responder {
         Placement::OneCpu { cpu: initiator }
     } else {
-        Placement::TwoCpus {
-            initiator,
-            responder,
-        }
+        Placement::TwoCpus { initiator, responder }
     }
 }
 
 /// The CPUs that share a core with `cpu`, itself included; just itself where the system does not say.
 fn siblings(cpu: usize) -> Vec<usize> {
     let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
-    let listed = fs::read_to_string(path)
-        .map(|text| parse_list(&text))
-        .unwrap_or_default();
+    let listed = fs::read_to_string(path).map(|text| parse_list(&text)).unwrap_or_default();
     if listed.is_empty() { vec![cpu] } else { listed }
 }
 
@@ -126,10 +109,7 @@ pub(crate) fn parse_list(text: &str) -> Vec<usize> {
 }
 
 fn list(cpus: &[usize]) -> String {
-    cpus.iter()
-        .map(usize::to_string)
-        .collect::<Vec<_>>()
-        .join(",")
+    cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -155,10 +135,7 @@ mod tests {
         assert!(error.contains("CPU 7") && error.contains("0,1"), "{error}");
         assert_eq!(
             choose(Some(&[1, 0]), &[0, 1]).unwrap(),
-            Placement::TwoCpus {
-                initiator: 1,
-                responder: 0
-            }
+            Placement::TwoCpus { initiator: 1, responder: 0 }
         );
     }
 }

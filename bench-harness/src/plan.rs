@@ -71,10 +71,7 @@ impl Plan {
                 for row in &rows {
                     let case = case(config, scenario, size, row.clone());
                     match why_not(&case, config) {
-                        Some(reason) => skipped.push(Skipped {
-                            cell: case.id(),
-                            reason,
-                        }),
+                        Some(reason) => skipped.push(Skipped { cell: case.id(), reason }),
                         None => cases.push(case),
                     }
                 }
@@ -83,75 +80,39 @@ impl Plan {
         let checks: Vec<Case> = CHECKS
             .iter()
             .map(|&(name, scenario, wait, size)| {
-                case(
-                    config,
-                    scenario,
-                    size,
-                    Row {
-                        transport: name.to_owned(),
-                        wait,
-                        replica: 0,
-                    },
-                )
+                case(config, scenario, size, Row { transport: name.to_owned(), wait, replica: 0 })
             })
             .filter(|case| why_not(case, config).is_none())
             .collect();
         let steps = steps(&cases, checks.len(), config);
-        let Config {
-            rounds,
-            seed,
-            budget,
-            ..
-        } = *config;
-        Self {
-            cases,
-            checks,
-            skipped,
-            steps,
-            rounds,
-            seed,
-            budget,
-        }
+        let Config { rounds, seed, budget, .. } = *config;
+        Self { cases, checks, skipped, steps, rounds, seed, budget }
     }
 }
 
 fn case(config: &Config, scenario: Scenario, size: Size, row: Row) -> Case {
-    Case {
-        scenario,
-        size,
-        row,
-        placement: config.placement,
-        buffer: config.buffer,
-    }
+    Case { scenario, size, row, placement: config.placement, buffer: config.buffer }
 }
 
 /// The rows of a scenario, and behind them the second copies of the A/A pairs.
 fn rows(config: &Config, scenario: Scenario) -> Vec<Row> {
     let mut rows = Vec::new();
-    for transport in config
-        .transports
-        .iter()
-        .filter(|transport| transport.scenarios.contains(&scenario))
+    for transport in
+        config.transports.iter().filter(|transport| transport.scenarios.contains(&scenario))
     {
         for &wait in transport.waits {
             // A floor has one way of waiting and is there to compare with, whatever was asked for.
             if transport.floor || config.waits.contains(&wait) {
-                rows.push(Row {
-                    transport: transport.name.to_owned(),
-                    wait,
-                    replica: 0,
-                });
+                rows.push(Row { transport: transport.name.to_owned(), wait, replica: 0 });
             }
         }
     }
-    let again: Vec<Row> = [
-        pair(&rows, |wait| wait == Wait::Block),
-        pair(&rows, |wait| wait != Wait::Block),
-    ]
-    .into_iter()
-    .flatten()
-    .map(|row| Row { replica: 1, ..row })
-    .collect();
+    let again: Vec<Row> =
+        [pair(&rows, |wait| wait == Wait::Block), pair(&rows, |wait| wait != Wait::Block)]
+            .into_iter()
+            .flatten()
+            .map(|row| Row { replica: 1, ..row })
+            .collect();
     rows.extend(again);
     rows
 }
@@ -168,10 +129,7 @@ fn pair(rows: &[Row], class: fn(Wait) -> bool) -> Option<Row> {
         })
     };
     let preferred = if class(Wait::Block) { "unix" } else { "ring" };
-    contenders()
-        .find(|row| row.transport == preferred)
-        .or_else(|| contenders().next())
-        .cloned()
+    contenders().find(|row| row.transport == preferred).or_else(|| contenders().next()).cloned()
 }
 
 /// Why a case cannot run with this configuration.
@@ -191,25 +149,19 @@ fn why_not(case: &Case, config: &Config) -> Option<String> {
 /// Rounds of blocks of rows. A block is all rows of one scenario and size, which are the ones compared with each other,
 /// so they run directly one after the other.
 fn steps(cases: &[Case], checks: usize, config: &Config) -> Vec<Step> {
-    let blocks: BTreeSet<(Scenario, Size)> = cases
-        .iter()
-        .map(|case| (case.scenario, case.size))
-        .collect();
+    let blocks: BTreeSet<(Scenario, Size)> =
+        cases.iter().map(|case| (case.scenario, case.size)).collect();
     let blocks: Vec<Vec<usize>> = blocks
         .into_iter()
         .map(|key| {
-            let members = cases
-                .iter()
-                .enumerate()
-                .filter(|(_, case)| (case.scenario, case.size) == key);
+            let members =
+                cases.iter().enumerate().filter(|(_, case)| (case.scenario, case.size) == key);
             members.map(|(index, _)| index).collect()
         })
         .collect();
     let mut rng = Rng::new(config.seed);
-    let orders: Vec<Vec<Vec<usize>>> = blocks
-        .iter()
-        .map(|block| balanced(block, config.rounds, &mut rng))
-        .collect();
+    let orders: Vec<Vec<Vec<usize>>> =
+        blocks.iter().map(|block| balanced(block, config.rounds, &mut rng)).collect();
     let mut steps = Vec::new();
     let check = |when| (0..checks).map(move |check| Step::Check { check, when });
     steps.extend(check("start"));
@@ -235,9 +187,8 @@ fn balanced(block: &[usize], rounds: u32, rng: &mut Rng) -> Vec<Vec<usize>> {
     rng.shuffle(&mut members);
     let parts = (rounds as usize).clamp(1, members.len().max(1));
     let share = |part: usize| part * members.len() / parts;
-    let groups: Vec<&[usize]> = (0..parts)
-        .map(|part| &members[share(part)..share(part + 1)])
-        .collect();
+    let groups: Vec<&[usize]> =
+        (0..parts).map(|part| &members[share(part)..share(part + 1)]).collect();
     (0..rounds as usize)
         .map(|round| {
             let turned = (0..parts).map(|part| groups[(part + round) % parts]);
@@ -258,17 +209,11 @@ pub(crate) mod tests {
 
     pub(crate) fn config(transports: &[&str], rounds: u32) -> Config {
         Config {
-            transports: transports
-                .iter()
-                .map(|name| transport::find(name).unwrap())
-                .collect(),
+            transports: transports.iter().map(|name| transport::find(name).unwrap()).collect(),
             scenarios: Scenario::ALL.to_vec(),
             sizes: vec![Size(64), Size(4096)],
             waits: Wait::ALL.to_vec(),
-            placement: Placement::TwoCpus {
-                initiator: 0,
-                responder: 1,
-            },
+            placement: Placement::TwoCpus { initiator: 0, responder: 1 },
             cpus: 2,
             rounds,
             budget: Duration::from_secs(60),
@@ -344,9 +289,7 @@ pub(crate) mod tests {
         let seen: Vec<_> = plan.steps.iter().filter_map(when).collect();
         assert_eq!(
             seen,
-            [
-                "start", "start", "start", "middle", "middle", "middle", "end", "end", "end"
-            ]
+            ["start", "start", "start", "middle", "middle", "middle", "end", "end", "end"]
         );
         assert_eq!(plan.steps.first().and_then(when), Some("start"));
         assert_eq!(plan.steps.last().and_then(when), Some("end"));
@@ -355,20 +298,10 @@ pub(crate) mod tests {
     #[test]
     fn each_scenario_has_an_equal_pair_that_sleeps_and_one_that_polls() {
         let plan = Plan::new(&config(&["pipe", "unix", "flag"], 3));
-        let again: Vec<String> = plan
-            .cases
-            .iter()
-            .filter(|case| case.row.replica == 1)
-            .map(Case::id)
-            .collect();
-        assert!(
-            again.contains(&"pingpong/64B/unix/block#2".to_owned()),
-            "{again:?}"
-        );
-        assert!(
-            again.contains(&"stream/4KiB/pipe/spin#2".to_owned()),
-            "{again:?}"
-        );
+        let again: Vec<String> =
+            plan.cases.iter().filter(|case| case.row.replica == 1).map(Case::id).collect();
+        assert!(again.contains(&"pingpong/64B/unix/block#2".to_owned()), "{again:?}");
+        assert!(again.contains(&"stream/4KiB/pipe/spin#2".to_owned()), "{again:?}");
         assert_eq!(again.len(), 2 * 2 * 2);
     }
 
@@ -384,9 +317,7 @@ pub(crate) mod tests {
                 .all(|case| case.row.wait == Wait::Block || case.row.transport == "memcpy")
         );
         assert!(
-            plan.skipped
-                .iter()
-                .any(|skipped| skipped.cell.starts_with("pingpong/64B/pipe/spin"))
+            plan.skipped.iter().any(|skipped| skipped.cell.starts_with("pingpong/64B/pipe/spin"))
         );
         assert!(plan.skipped[0].reason.contains("one CPU"));
     }

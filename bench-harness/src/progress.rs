@@ -49,10 +49,7 @@ impl Observer for Progress {
                 if now > *tenths {
                     *tenths = now;
                     let percent = done * 100 / total.max(1);
-                    say(&format!(
-                        "{percent:3} %, at most {} s left: {what}",
-                        left.as_secs()
-                    ));
+                    say(&format!("{percent:3} %, at most {} s left: {what}", left.as_secs()));
                 }
             }
         }

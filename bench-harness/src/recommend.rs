@@ -1,15 +1,20 @@
 //! Which transport to take for which job, from the cells of a run alone.
 //!
 //! What a job must have (another machine, a stranger on the other side) decides who may stand; then the metric decides.
-//! A contender is better only if its ratio to the other has an interval without 1, exceeds what two equal rows of this
-//! very run differ by in any round, and is at least a tenth. Otherwise there is no clear difference, and the simpler one is advised.
+//! A contender is better only if its ratio to the other, taken within each round, has an interval without 1, and exceeds
+//! by a tenth what two equal rows of this very run differ by. Otherwise there is no clear difference, and the simpler
+//! one is advised.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     case::{Scenario, Wait},
     report::record::{Cell, Noise, Report},
-    stats::interval::{self, Estimate},
+    stats::{
+        interval::{self, Estimate},
+        quantile,
+    },
+    summary,
     transport::{self, Topology, Transport},
     units::{self, Size},
 };
@@ -50,15 +55,8 @@ const LATENCY: Profile = Profile {
 };
 
 static PROFILES: &[Profile] = &[
-    Profile {
-        name: "lowest latency, cores to burn",
-        thrift: Thrift::Cores,
-        ..LATENCY
-    },
-    Profile {
-        name: "lowest latency, no cores to burn",
-        ..LATENCY
-    },
+    Profile { name: "lowest latency, cores to burn", thrift: Thrift::Cores, ..LATENCY },
+    Profile { name: "lowest latency, no cores to burn", ..LATENCY },
     Profile {
         name: "bulk data",
         scenario: Scenario::Stream,
@@ -78,16 +76,8 @@ static PROFILES: &[Profile] = &[
         able: |transport| transport.pollable,
         ..LATENCY
     },
-    Profile {
-        name: "peer not trusted",
-        able: |transport| transport.untrusted,
-        ..LATENCY
-    },
-    Profile {
-        name: "may move to another machine",
-        able: |transport| transport.remote,
-        ..LATENCY
-    },
+    Profile { name: "peer not trusted", able: |transport| transport.untrusted, ..LATENCY },
+    Profile { name: "may move to another machine", able: |transport| transport.remote, ..LATENCY },
 ];
 
 /// What to take for one kind of job.
@@ -134,9 +124,7 @@ pub(crate) fn advise(report: &Report) -> Vec<Advice> {
             .iter()
             .any(|cell| cell.case.scenario == profile.scenario && cell.case.size == profile.size)
     });
-    profiles
-        .map(|profile| advise_one(report, profile))
-        .collect()
+    profiles.map(|profile| advise_one(report, profile)).collect()
 }
 
 fn advise_one(report: &Report, profile: &Profile) -> Advice {
@@ -167,11 +155,7 @@ fn advise_one(report: &Report, profile: &Profile) -> Advice {
         .copied()
         .filter(|cell| cell.case.row.transport != chosen.case.row.transport)
         .collect();
-    let rival = if chosen.id == best.id {
-        best_of(&others)
-    } else {
-        Some(best)
-    };
+    let rival = if chosen.id == best.id { best_of(&others) } else { Some(best) };
     let (verdict, mut text) = sentence(chosen, best, rival, &report.noise);
     let mut cells: Vec<&Cell> = std::iter::once(chosen).chain(rival).collect();
     // It cannot win, but to keep silent about it would be worse.
@@ -199,12 +183,9 @@ fn candidates<'a>(report: &'a Report, profile: &Profile) -> Vec<(&'a Cell, &'sta
             real && transport.topology == Topology::Processes && (profile.able)(transport)
         })
         .collect();
-    let sleeping = able
-        .iter()
-        .filter(|(cell, _)| cell.case.row.wait == Wait::Block);
-    let thriftiest = sleeping
-        .map(|(cell, _)| cell.per_message.cpu_ns)
-        .fold(f64::INFINITY, f64::min);
+    let sleeping = able.iter().filter(|(cell, _)| cell.case.row.wait == Wait::Block);
+    let thriftiest =
+        sleeping.map(|(cell, _)| cell.per_message.cpu_ns).fold(f64::INFINITY, f64::min);
     able.into_iter()
         .filter(|(cell, _)| match (profile.thrift, cell.case.row.wait) {
             (Thrift::Cores, _) | (_, Wait::Block) => true,
@@ -216,20 +197,13 @@ fn candidates<'a>(report: &'a Report, profile: &Profile) -> Vec<(&'a Cell, &'sta
 }
 
 fn best_of<'a>(cells: &[&'a Cell]) -> Option<&'a Cell> {
-    cells
-        .iter()
-        .copied()
-        .reduce(|a, b| if better(b, a) { b } else { a })
+    cells.iter().copied().reduce(|a, b| if better(b, a) { b } else { a })
 }
 
 fn better_each_round(a: &Cell, b: &Cell) -> bool {
     let (of_a, of_b) = a.paired(b);
     let more = a.case.scenario.more_is_better();
-    !of_a.is_empty()
-        && of_a
-            .iter()
-            .zip(&of_b)
-            .all(|(a, b)| if more { a > b } else { a < b })
+    !of_a.is_empty() && of_a.iter().zip(&of_b).all(|(a, b)| if more { a > b } else { a < b })
 }
 
 fn sentence(
@@ -252,7 +226,7 @@ fn sentence(
     }
     let ratio = compare(chosen, rival, noise).ratio;
     let text = format!(
-        "{row}: {figure}, {}× better than {other}, 99 % {}–{}",
+        "{row}: {figure}, {}× better than {other}, 95 % {}–{}",
         units::significant(ratio.median),
         units::significant(ratio.low),
         units::significant(ratio.high)
@@ -279,44 +253,31 @@ fn better(a: &Cell, b: &Cell) -> bool {
 /// Compares two cells of one block, round by round.
 pub(crate) fn compare(a: &Cell, b: &Cell, noise: &[Noise]) -> Comparison {
     let (of_a, of_b) = a.paired(b);
-    let (up, down) = if a.case.scenario.more_is_better() {
-        (&of_a, &of_b)
-    } else {
-        (&of_b, &of_a)
-    };
-    let nothing = Estimate {
-        median: 1.0,
-        low: 0.0,
-        high: f64::INFINITY,
-    };
+    let (up, down) = if a.case.scenario.more_is_better() { (&of_a, &of_b) } else { (&of_b, &of_a) };
+    let nothing = Estimate { median: 1.0, low: 0.0, high: f64::MAX };
     let ratio = interval::ratio(up, down, 1).unwrap_or(nothing);
-    let floor = noise_between(a, b, noise).max(WORTH);
-    Comparison {
-        ratio,
-        clear: ratio.low > 1.0 && ratio.median >= floor,
-    }
+    let needed = WORTH * noise_between(a, b, noise);
+    let enough = up.len() >= summary::FEWEST_ROUNDS;
+    Comparison { ratio, clear: enough && ratio.low > 1.0 && ratio.median >= needed }
 }
 
-/// By what factor equal rows differed, in the worst round, in the scenario of these two.
+/// By what factor equal rows differed in all but the worst twentieth of the rounds, in the scenario of these two.
 ///
 /// The pairs of the same way of waiting count, of every size: one pair alone has too few rounds to show how large an
 /// accident can be. Without such a pair, every pair of the scenario does.
 fn noise_between(a: &Cell, b: &Cell, noise: &[Noise]) -> f64 {
-    let here: Vec<&Noise> = noise
-        .iter()
-        .filter(|noise| noise.scenario == a.case.scenario)
-        .collect();
-    let classes = [
-        a.case.row.wait == Wait::Block,
-        b.case.row.wait == Wait::Block,
-    ];
+    let here: Vec<&Noise> =
+        noise.iter().filter(|noise| noise.scenario == a.case.scenario).collect();
+    let classes = [a.case.row.wait == Wait::Block, b.case.row.wait == Wait::Block];
     let same: Vec<&Noise> = here
         .iter()
         .copied()
         .filter(|noise| classes.contains(&(noise.wait == Wait::Block)))
         .collect();
     let counted = if same.is_empty() { here } else { same };
-    counted.iter().map(|noise| noise.worst).fold(1.0, f64::max)
+    let factors: Vec<f64> =
+        counted.iter().flat_map(|noise| noise.factors.iter().copied()).collect();
+    quantile(&factors, 0.95).unwrap_or(1.0)
 }
 
 #[cfg(test)]
@@ -338,15 +299,8 @@ mod tests {
             cell("pingpong ring/spin", &[200.0, 210.0, 190.0]),
         ]);
         assert_eq!(advice.verdict, Verdict::Best);
-        assert_eq!(
-            advice.cells,
-            ["pingpong/64B/ring/spin", "pingpong/64B/pipe/block"]
-        );
-        assert!(
-            advice.text.contains("× better than pipe/block"),
-            "{}",
-            advice.text
-        );
+        assert_eq!(advice.cells, ["pingpong/64B/ring/spin", "pingpong/64B/pipe/block"]);
+        assert!(advice.text.contains("× better than pipe/block"), "{}", advice.text);
     }
 
     #[test]
@@ -358,6 +312,13 @@ mod tests {
         assert_eq!(advice.verdict, Verdict::Simpler);
         assert_eq!(advice.cells[0], "pingpong/64B/pipe/block");
         assert!(advice.text.contains("take the simpler"), "{}", advice.text);
+    }
+
+    #[test]
+    fn with_fewer_than_three_rounds_nothing_is_clear() {
+        let (fast, slow) =
+            (cell("pingpong ring/spin", &[1.0, 1.0]), cell("pingpong pipe/spin", &[9.0, 9.0]));
+        assert!(!compare(&fast, &slow, &[]).clear);
     }
 
     #[test]
@@ -383,12 +344,8 @@ mod tests {
             cell: "pingpong/64B/unix/block".to_owned(),
             scenario: Scenario::Pingpong,
             wait: Wait::Block,
-            ratio: Estimate {
-                median: 0.9,
-                low: 0.7,
-                high: 1.0,
-            },
-            worst: 1.4,
+            ratio: Estimate { median: 0.9, low: 0.7, high: 1.0 },
+            factors: vec![1.0, 1.1, 1.4],
         }];
         assert_eq!(advise(&noisy)[0].cells[0], "pingpong/64B/pipe/block");
     }
@@ -399,13 +356,7 @@ mod tests {
         ring.converged = false;
         let advice = first(vec![cell("pingpong pipe/spin", &[5_000.0; 3]), ring]);
         assert_eq!(advice.cells[0], "pingpong/64B/pipe/spin");
-        assert!(
-            advice
-                .text
-                .contains("ring/spin looked better in every round"),
-            "{}",
-            advice.text
-        );
+        assert!(advice.text.contains("ring/spin looked better in every round"), "{}", advice.text);
     }
 
     #[test]
@@ -414,22 +365,13 @@ mod tests {
         pipe.converged = false;
         let advice = first(vec![pipe]);
         assert_eq!(advice.verdict, Verdict::None);
-        assert!(
-            advice.text.contains("none of the 1 rows"),
-            "{}",
-            advice.text
-        );
+        assert!(advice.text.contains("none of the 1 rows"), "{}", advice.text);
     }
 
     #[test]
     fn floors_wrong_bytes_and_second_copies_are_never_advised() {
         let mut wrong = cell("pingpong fifo/spin", &[1.0; 3]);
-        wrong.fault = Some(crate::pattern::Fault {
-            message: 0,
-            offset: 0,
-            expected: 1,
-            found: 2,
-        });
+        wrong.fault = Some(crate::pattern::Fault { message: 0, offset: 0, expected: 1, found: 2 });
         let advice = first(vec![
             cell("pingpong flag/spin", &[1.0; 3]),
             cell("pingpong unix/spin#2", &[1.0; 3]),
@@ -449,36 +391,19 @@ mod tests {
             cell("pingpong tcp/block", &[50_000.0; 3]),
         ];
         let advice = advise(&report(cells));
-        let of = |name: &str| {
-            &advice
-                .iter()
-                .find(|advice| advice.profile == name)
-                .unwrap()
-                .cells[0]
-        };
+        let of =
+            |name: &str| &advice.iter().find(|advice| advice.profile == name).unwrap().cells[0];
         assert_eq!(of("may move to another machine"), "pingpong/64B/tcp/block");
-        assert_eq!(
-            of("polled with other descriptors"),
-            "pingpong/64B/pipe/block"
-        );
-        assert_eq!(
-            of("lowest latency, no cores to burn"),
-            "pingpong/64B/ring/adaptive"
-        );
+        assert_eq!(of("polled with other descriptors"), "pingpong/64B/pipe/block");
+        assert_eq!(of("lowest latency, no cores to burn"), "pingpong/64B/ring/adaptive");
     }
 
     #[test]
     fn a_row_that_polls_for_a_while_is_frugal_only_if_its_messages_cost_less() {
         let mut adaptive = cell("pingpong ring/adaptive", &[200.0; 3]);
         adaptive.per_message.cpu_ns = 90_000.0;
-        let advice = advise(&report(vec![
-            cell("pingpong pipe/block", &[30_000.0; 3]),
-            adaptive,
-        ]));
-        let frugal = advice
-            .iter()
-            .find(|advice| advice.profile.contains("no cores"))
-            .unwrap();
+        let advice = advise(&report(vec![cell("pingpong pipe/block", &[30_000.0; 3]), adaptive]));
+        let frugal = advice.iter().find(|advice| advice.profile.contains("no cores")).unwrap();
         assert_eq!(frugal.cells, ["pingpong/64B/pipe/block"]);
     }
 
@@ -496,12 +421,8 @@ mod tests {
     fn an_equal_pair_is_never_declared_different_in_a_hundred_simulated_runs() {
         let mut rng = Rng::new(11);
         // Sum of twelve uniform numbers less six: close to the normal distribution.
-        let mut normal = || {
-            (0..12)
-                .map(|_| rng.below(1 << 20) as f64 / (1 << 20) as f64)
-                .sum::<f64>()
-                - 6.0
-        };
+        let mut normal =
+            || (0..12).map(|_| rng.below(1 << 20) as f64 / (1 << 20) as f64).sum::<f64>() - 6.0;
         for rounds in [3, 9] {
             for run in 0..100 {
                 // The machine changes between two regimes; within a round each row varies by 4 %.
@@ -509,10 +430,8 @@ mod tests {
                     .map(|round| if (round + run) % 2 == 0 { 200.0 } else { 600.0 })
                     .collect();
                 let mut sample = |name: &str| {
-                    let values: Vec<f64> = regimes
-                        .iter()
-                        .map(|regime| regime * (normal() * 0.04).exp())
-                        .collect();
+                    let values: Vec<f64> =
+                        regimes.iter().map(|regime| regime * (normal() * 0.04).exp()).collect();
                     cell(name, &values)
                 };
                 let (a, b) = (sample("pingpong ring/spin"), sample("pingpong pipe/spin"));

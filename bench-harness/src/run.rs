@@ -84,11 +84,7 @@ pub(crate) fn run(
     let start = clock.now();
     let deadline = start + plan.budget;
     let mut outcome = Outcome {
-        samples: plan
-            .cases
-            .iter()
-            .map(|_| vec![None; plan.rounds as usize])
-            .collect(),
+        samples: plan.cases.iter().map(|_| vec![None; plan.rounds as usize]).collect(),
         ..Outcome::default()
     };
     let mut keys = Rng::new(plan.seed ^ 0x6B65_7973);
@@ -128,27 +124,19 @@ pub(crate) fn run(
                         fault.message,
                         fault.offset
                     ));
-                    outcome
-                        .stopped
-                        .insert(case, Stop::Failed("a byte was wrong".to_owned()));
+                    outcome.stopped.insert(case, Stop::Failed("a byte was wrong".to_owned()));
                 }
                 outcome.samples[case][round as usize] = Some(sample);
             }
             (Ok(sample), Step::Check { check, when }) => {
-                outcome.checks.push(Check {
-                    check,
-                    when,
-                    value: sample.value,
-                });
+                outcome.checks.push(Check { check, when, value: sample.value });
             }
             (Err(stop), Step::Sample { case, .. }) => {
                 let (Stop::Unavailable(reason) | Stop::Failed(reason)) = &stop else {
                     continue;
                 };
-                observer.note(&format!(
-                    "{}: {reason}; left out from here on",
-                    plan.cases[case].id()
-                ));
+                observer
+                    .note(&format!("{}: {reason}; left out from here on", plan.cases[case].id()));
                 outcome.stopped.insert(case, stop);
             }
             (Err(_), Step::Check { .. }) => {}
@@ -171,9 +159,7 @@ fn slot(
     );
     let count = u32::try_from(steps.count()).unwrap_or(u32::MAX).max(1);
     // One overhead is kept back, so that a hiccup in the last sample does not break the promise.
-    let slot = (left.saturating_sub(overhead) / count)
-        .saturating_sub(overhead)
-        .min(LONGEST_SLOT);
+    let slot = (left.saturating_sub(overhead) / count).saturating_sub(overhead).min(LONGEST_SLOT);
     if slot >= SHORTEST_SLOT {
         return Some(slot);
     }
@@ -204,8 +190,7 @@ mod tests {
 
     impl<F: FnMut(&Case) -> Result<Sample, Stop>> Executor for Mock<F> {
         fn sample(&mut self, case: &Case, _key: u64, effort: Effort) -> Result<Sample, Stop> {
-            self.clock
-                .advance(effort.warmup + effort.measure + Duration::from_millis(10));
+            self.clock.advance(effort.warmup + effort.measure + Duration::from_millis(10));
             self.ran.push(case.id());
             (self.rule)(case)
         }
@@ -230,21 +215,14 @@ mod tests {
         rule: impl FnMut(&Case) -> Result<Sample, Stop>,
     ) -> (Outcome, Vec<String>, Vec<String>) {
         let clock = Rc::new(FakeClock::default());
-        let mut mock = Mock {
-            clock: Rc::clone(&clock),
-            ran: vec![],
-            rule,
-        };
+        let mut mock = Mock { clock: Rc::clone(&clock), ran: vec![], rule };
         let mut notes = Notes::default();
         let outcome = run(plan, &mut mock, &*clock, &mut notes);
         (outcome, mock.ran, notes.0)
     }
 
     fn good(value: f64) -> Result<Sample, Stop> {
-        Ok(Sample {
-            value,
-            ..Sample::default()
-        })
+        Ok(Sample { value, ..Sample::default() })
     }
 
     #[test]
@@ -280,17 +258,8 @@ mod tests {
         });
         let cell = "pingpong/64B/fifo/block";
         assert_eq!(ran.iter().filter(|id| *id == cell).count(), 1);
-        assert_eq!(
-            ran.iter()
-                .filter(|id| *id == "pingpong/64B/pipe/block")
-                .count(),
-            3
-        );
-        assert!(
-            notes
-                .iter()
-                .any(|note| note.contains(cell) && note.contains("no permission"))
-        );
+        assert_eq!(ran.iter().filter(|id| *id == "pingpong/64B/pipe/block").count(), 3);
+        assert!(notes.iter().any(|note| note.contains(cell) && note.contains("no permission")));
         assert!(outcome.early.is_none());
     }
 
@@ -300,11 +269,7 @@ mod tests {
         let mut left = 10;
         let (outcome, ran, _) = carry_out(&plan, |_| {
             left -= 1;
-            if left == 0 {
-                Err(Stop::Interrupted)
-            } else {
-                good(1.0)
-            }
+            if left == 0 { Err(Stop::Interrupted) } else { good(1.0) }
         });
         assert_eq!((outcome.early, ran.len()), (Some(Early::Interrupted), 10));
         let kept = outcome.samples.iter().flatten().flatten().count() + outcome.checks.len();
@@ -322,28 +287,11 @@ mod tests {
                 expected: 1,
                 found: 2,
             });
-            Ok(Sample {
-                value: 1.0,
-                fault,
-                ..Sample::default()
-            })
+            Ok(Sample { value: 1.0, fault, ..Sample::default() })
         });
         assert_eq!(ran.iter().filter(|id| *id == wrong).count(), 1);
-        assert!(
-            notes
-                .iter()
-                .any(|note| note.contains(wrong) && note.contains("byte 9"))
-        );
-        let case = plan
-            .cases
-            .iter()
-            .position(|case| case.id() == wrong)
-            .unwrap();
-        assert!(
-            outcome.samples[case]
-                .iter()
-                .flatten()
-                .any(|sample| sample.fault.is_some())
-        );
+        assert!(notes.iter().any(|note| note.contains(wrong) && note.contains("byte 9")));
+        let case = plan.cases.iter().position(|case| case.id() == wrong).unwrap();
+        assert!(outcome.samples[case].iter().flatten().any(|sample| sample.fault.is_some()));
     }
 }

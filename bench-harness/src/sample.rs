@@ -32,10 +32,7 @@ pub(crate) struct Effort {
 impl Effort {
     /// Divides the time of a sample: a fifth to warm up.
     pub(crate) fn of(slot: Duration) -> Self {
-        Self {
-            warmup: slot / 5,
-            measure: slot * 4 / 5,
-        }
+        Self { warmup: slot / 5, measure: slot * 4 / 5 }
     }
 }
 
@@ -61,11 +58,7 @@ pub(crate) struct Window {
 impl Window {
     /// From the first byte sent to the last byte verified.
     fn elapsed_ns(&self) -> u64 {
-        let end = self
-            .responder
-            .as_ref()
-            .map_or(0, |part| part.end_ns)
-            .max(self.initiator.end_ns);
+        let end = self.responder.as_ref().map_or(0, |part| part.end_ns).max(self.initiator.end_ns);
         end.saturating_sub(self.initiator.start_ns).max(1)
     }
 }
@@ -107,18 +100,13 @@ pub(crate) fn take(
     size: usize,
     effort: Effort,
 ) -> Result<Sample, Stop> {
-    let mut sample = Sample {
-        facts: session.facts(),
-        ..Sample::default()
-    };
+    let mut sample = Sample { facts: session.facts(), ..Sample::default() };
     let per_message = warm_up(session, scenario, effort.warmup, &mut sample)?;
     let mut parts = Vec::new();
     let target = (effort.measure / MEASURED_WINDOWS).max(SHORTEST_WINDOW);
     let mut per_message = per_message;
     while sample.fault.is_none() && sample.elapsed_ns < effort.measure.as_nanos() as u64 {
-        let left = effort
-            .measure
-            .saturating_sub(Duration::from_nanos(sample.elapsed_ns));
+        let left = effort.measure.saturating_sub(Duration::from_nanos(sample.elapsed_ns));
         let count = fitting(target.min(left.max(SHORTEST_WINDOW)), per_message);
         let window = session.window(count)?;
         note(&window, &mut sample);
@@ -126,10 +114,7 @@ pub(crate) fn take(
         sample.elapsed_ns += window.elapsed_ns();
         per_message = window.elapsed_ns() as f64 / count as f64;
         add(&mut sample.initiator, window.initiator.usage);
-        add(
-            &mut sample.responder,
-            window.responder.map_or(Usage::default(), |part| part.usage),
-        );
+        add(&mut sample.responder, window.responder.map_or(Usage::default(), |part| part.usage));
         parts.push(window.initiator.latencies);
     }
     match scenario {
@@ -185,16 +170,11 @@ fn typical(window: &Window, scenario: Scenario, mean: f64) -> f64 {
 
 /// How many messages of `per_message` nanoseconds fill `time`.
 fn fitting(time: Duration, per_message: f64) -> u64 {
-    (time.as_nanos() as f64 / per_message.max(0.01))
-        .ceil()
-        .max(1.0) as u64
+    (time.as_nanos() as f64 / per_message.max(0.01)).ceil().max(1.0) as u64
 }
 
 fn note(window: &Window, sample: &mut Sample) {
-    for part in [Some(&window.initiator), window.responder.as_ref()]
-        .into_iter()
-        .flatten()
-    {
+    for part in [Some(&window.initiator), window.responder.as_ref()].into_iter().flatten() {
         sample.verified += part.verified;
         if sample.fault.is_none() {
             sample.fault.clone_from(&part.fault);
@@ -229,11 +209,7 @@ mod tests {
             self.windows.push(count);
             let start_ns = self.now;
             self.now += each * count;
-            let usage = Usage {
-                cpu_ns: count * 10,
-                voluntary: count,
-                involuntary: 0,
-            };
+            let usage = Usage { cpu_ns: count * 10, voluntary: count, involuntary: 0 };
             let initiator = Part {
                 start_ns,
                 end_ns: start_ns + 1,
@@ -241,31 +217,17 @@ mod tests {
                 latencies: vec![(each, count)],
                 ..Part::default()
             };
-            let responder = Part {
-                end_ns: self.now,
-                usage,
-                verified: count,
-                ..Part::default()
-            };
-            Ok(Window {
-                initiator,
-                responder: Some(responder),
-            })
+            let responder = Part { end_ns: self.now, usage, verified: count, ..Part::default() };
+            Ok(Window { initiator, responder: Some(responder) })
         }
     }
 
     fn mock<F: FnMut(usize) -> u64>(per_message: F) -> Mock<F> {
-        Mock {
-            windows: vec![],
-            now: 1_000,
-            per_message,
-        }
+        Mock { windows: vec![], now: 1_000, per_message }
     }
 
-    const EFFORT: Effort = Effort {
-        warmup: Duration::from_millis(40),
-        measure: Duration::from_millis(160),
-    };
+    const EFFORT: Effort =
+        Effort { warmup: Duration::from_millis(40), measure: Duration::from_millis(160) };
 
     #[test]
     fn a_steady_transport_is_warm_after_three_windows_and_measured_for_its_time() {
@@ -275,10 +237,7 @@ mod tests {
         // HdrHistogram keeps three digits and names the top of a bucket.
         assert!((sample.value - 10_000.0).abs() < 20.0, "{}", sample.value);
         let measured = Duration::from_nanos(sample.elapsed_ns);
-        assert!(
-            measured >= EFFORT.measure && measured < EFFORT.measure * 2,
-            "{measured:?}"
-        );
+        assert!(measured >= EFFORT.measure && measured < EFFORT.measure * 2, "{measured:?}");
         assert_eq!(sample.messages * 10_000, sample.elapsed_ns);
     }
 
@@ -291,12 +250,8 @@ mod tests {
             _ => 10_000,
         });
         let sample = take(&mut session, Scenario::Pingpong, 64, EFFORT).unwrap();
-        let slow: u64 = sample
-            .latencies
-            .iter()
-            .filter(|(value, _)| *value > 20_000)
-            .map(|(_, n)| n)
-            .sum();
+        let slow: u64 =
+            sample.latencies.iter().filter(|(value, _)| *value > 20_000).map(|(_, n)| n).sum();
         assert_eq!(slow, 0);
         assert_eq!(sample.initiator.voluntary, sample.messages);
     }
@@ -319,10 +274,7 @@ mod tests {
         let sample = take(&mut session, Scenario::Stream, 64, EFFORT).unwrap();
         // 64 bytes in a microsecond; the initiator itself was done after a nanosecond.
         assert!((sample.value - 64e6).abs() < 1.0, "{}", sample.value);
-        assert_eq!(
-            sample.initiator.cpu_ns + sample.responder.cpu_ns,
-            20 * sample.messages
-        );
+        assert_eq!(sample.initiator.cpu_ns + sample.responder.cpu_ns, 20 * sample.messages);
     }
 
     #[test]
@@ -335,12 +287,7 @@ mod tests {
             fn window(&mut self, count: u64) -> Result<Window, Stop> {
                 let mut window = self.0.window(count)?;
                 if self.0.windows.len() == 6 {
-                    let fault = Fault {
-                        message: 1,
-                        offset: 2,
-                        expected: 3,
-                        found: 4,
-                    };
+                    let fault = Fault { message: 1, offset: 2, expected: 3, found: 4 };
                     window.initiator.fault = Some(fault);
                 }
                 Ok(window)

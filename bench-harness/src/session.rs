@@ -85,15 +85,10 @@ impl<'a> Peers<'a> {
             watchdog,
             opening: true,
         };
-        peers
-            .spawn(case)
-            .map_err(|error| Stop::Failed(format!("starting peers: {error}")))?;
+        peers.spawn(case).map_err(|error| Stop::Failed(format!("starting peers: {error}")))?;
         for wire in &mut peers.wires {
             // A peer that could not start has hung up; collecting the answers says so.
-            let _ = wire.send(&Command::Open {
-                case: case.clone(),
-                key,
-            });
+            let _ = wire.send(&Command::Open { case: case.clone(), key });
         }
         let answers = peers.collect(OPENING)?;
         for answer in answers.into_iter().rev() {
@@ -139,10 +134,7 @@ impl<'a> Peers<'a> {
     fn wire(&mut self) -> io::Result<UnixStream> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        self.wires.push(Wire {
-            socket: ours,
-            line: Vec::new(),
-        });
+        self.wires.push(Wire { socket: ours, line: Vec::new() });
         Ok(theirs)
     }
 
@@ -221,10 +213,7 @@ impl Session for Peers<'_> {
             }
         }
         let mut parts = parts.into_iter();
-        Ok(sample::Window {
-            initiator: parts.next().unwrap_or_default(),
-            responder: parts.next(),
-        })
+        Ok(sample::Window { initiator: parts.next().unwrap_or_default(), responder: parts.next() })
     }
 }
 
@@ -290,10 +279,7 @@ impl Wire {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
-            let ready = poll(
-                &mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)],
-                timeout,
-            );
+            let ready = poll(&mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)], timeout);
             if left.is_zero() || !matches!(ready, Ok(1..)) {
                 return;
             }
@@ -310,9 +296,5 @@ impl Wire {
 /// This very program, even if its file was replaced by a newer build during the run.
 fn myself() -> io::Result<PathBuf> {
     let link = PathBuf::from("/proc/self/exe");
-    if link.exists() {
-        Ok(link)
-    } else {
-        env::current_exe()
-    }
+    if link.exists() { Ok(link) } else { env::current_exe() }
 }

@@ -11,14 +11,15 @@ use crate::{
     stats::{
         interval,
         percentile::{buckets, merge, percentile},
+        relative_deviation,
     },
     transport, units,
 };
 
-/// A row whose interval reaches further than this to each side did not converge.
-const WIDEST: f64 = 0.25;
-/// With fewer rounds there is no interval worth the name.
-const FEWEST_ROUNDS: usize = 3;
+/// A row whose rounds lie further from their median than this, in the median, did not converge.
+const WIDEST: f64 = 0.10;
+/// With fewer rounds there is no interval worth the name, and nobody wins.
+pub(crate) const FEWEST_ROUNDS: usize = 3;
 /// A floor that moved by more than this during the run means that the machine changed.
 const DRIFT: f64 = 1.25;
 /// Shares of processor time beyond which others have disturbed the run.
@@ -41,10 +42,7 @@ pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
             case: case.clone(),
             floor: transport::find(&case.row.transport).is_some_and(|transport| transport.floor),
             value,
-            rounds: samples
-                .iter()
-                .map(|sample| sample.as_ref().map(round))
-                .collect(),
+            rounds: samples.iter().map(|sample| sample.as_ref().map(round)).collect(),
             percentiles: match case.scenario {
                 Scenario::Pingpong => Percentiles {
                     p50: percentile(&histogram, 0.5),
@@ -56,15 +54,13 @@ pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
                 },
                 Scenario::Stream => Percentiles::default(),
             },
-            converged: values.len() >= FEWEST_ROUNDS && value.relative_half_width() <= WIDEST,
+            converged: values.len() >= FEWEST_ROUNDS
+                && relative_deviation(&values).is_some_and(|deviation| deviation <= WIDEST),
             per_message: per_message(&taken, messages),
             messages,
             verified: taken.iter().map(|sample| sample.verified).sum(),
             fault: taken.iter().find_map(|sample| sample.fault.clone()),
-            facts: taken
-                .first()
-                .map(|sample| sample.facts.clone())
-                .unwrap_or_default(),
+            facts: taken.first().map(|sample| sample.facts.clone()).unwrap_or_default(),
             histogram: buckets(&histogram),
         });
     }
@@ -120,13 +116,12 @@ pub(crate) fn noise(cells: &[Cell], seed: u64) -> Vec<Noise> {
             case.row.replica = 0;
             let first = cells.iter().find(|cell| cell.case == case)?;
             let (a, b) = again.paired(first);
-            let factors = a.iter().zip(&b).map(|(a, b)| (a / b).max(b / a));
             Some(Noise {
+                factors: a.iter().zip(&b).map(|(a, b)| (a / b).max(b / a)).collect(),
                 cell: first.id.clone(),
                 scenario: case.scenario,
                 wait: case.row.wait,
                 ratio: interval::ratio(&a, &b, seed)?,
-                worst: factors.fold(1.0, f64::max),
             })
         })
         .collect()
@@ -134,20 +129,16 @@ pub(crate) fn noise(cells: &[Cell], seed: u64) -> Vec<Noise> {
 
 /// Cells without a figure, with the reason.
 pub(crate) fn skipped(plan: &Plan, outcome: &Outcome) -> Vec<Omitted> {
-    let planned = plan.skipped.iter().map(|skip| Omitted {
-        cell: skip.cell.clone(),
-        reason: skip.reason.clone(),
-    });
-    let stopped = outcome
-        .stopped
+    let planned = plan
+        .skipped
         .iter()
-        .filter_map(|(case, stop)| match stop {
-            Stop::Unavailable(reason) | Stop::Failed(reason) => Some(Omitted {
-                cell: plan.cases[*case].id(),
-                reason: reason.clone(),
-            }),
-            Stop::Interrupted => None,
-        });
+        .map(|skip| Omitted { cell: skip.cell.clone(), reason: skip.reason.clone() });
+    let stopped = outcome.stopped.iter().filter_map(|(case, stop)| match stop {
+        Stop::Unavailable(reason) | Stop::Failed(reason) => {
+            Some(Omitted { cell: plan.cases[*case].id(), reason: reason.clone() })
+        }
+        Stop::Interrupted => None,
+    });
     planned.chain(stopped).collect()
 }
 
@@ -170,10 +161,8 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
             .push("this is a self-test of the harness: no figure here is a measurement".to_owned());
     }
     for cell in report.cells.iter().filter(|cell| cell.fault.is_some()) {
-        warnings.push(format!(
-            "{}: a message did not arrive as it was sent; do not use it",
-            cell.id
-        ));
+        warnings
+            .push(format!("{}: a message did not arrive as it was sent; do not use it", cell.id));
     }
     if let Some(why) = &report.run.incomplete {
         warnings.push(format!("incomplete: {why}"));
@@ -247,22 +236,12 @@ mod tests {
 
     fn sample(value: f64) -> Option<Sample> {
         let latencies = vec![(value as u64, 5_000)];
-        Some(Sample {
-            value,
-            messages: 5_000,
-            verified: 10_000,
-            latencies,
-            ..Sample::default()
-        })
+        Some(Sample { value, messages: 5_000, verified: 10_000, latencies, ..Sample::default() })
     }
 
     fn outcome(plan: &Plan, values: [f64; 3]) -> Outcome {
         Outcome {
-            samples: plan
-                .cases
-                .iter()
-                .map(|_| values.map(sample).to_vec())
-                .collect(),
+            samples: plan.cases.iter().map(|_| values.map(sample).to_vec()).collect(),
             ..Outcome::default()
         }
     }
@@ -274,10 +253,7 @@ mod tests {
         let cells = cells(&plan, &outcome(&plan, [300.0, 100.0, 200.0])).unwrap();
         assert_eq!(cells.len(), plan.cases.len());
         let cell = &cells[0];
-        assert_eq!(
-            (cell.value.median, cell.value.low, cell.value.high),
-            (200.0, 100.0, 300.0)
-        );
+        assert_eq!((cell.value.median, cell.value.low, cell.value.high), (200.0, 100.0, 300.0));
         assert_eq!(cell.percentiles.samples, 15_000);
         assert_eq!(cell.percentiles.p999, Some(300));
         assert_eq!(cell.verified, 30_000);
@@ -288,7 +264,8 @@ mod tests {
         let plan = Plan::new(&config(&["pipe"], 3));
         let converged = |outcome: &Outcome| cells(&plan, outcome).unwrap()[0].converged;
         assert!(converged(&outcome(&plan, [100.0, 110.0, 120.0])));
-        assert!(!converged(&outcome(&plan, [100.0, 110.0, 200.0])));
+        assert!(converged(&outcome(&plan, [100.0, 110.0, 900.0])));
+        assert!(!converged(&outcome(&plan, [100.0, 200.0, 300.0])));
         let mut short = outcome(&plan, [100.0, 110.0, 120.0]);
         short.samples[0][2] = None;
         assert!(!converged(&short));
@@ -319,12 +296,7 @@ mod tests {
         );
         assert!(warned(&|r| r.host.cpus_allowed = vec![0]).contains("only one CPU"));
         assert!(warned(&|r| r.cells[0].converged = false).contains("1 of 1 rows did not converge"));
-        let fault = crate::pattern::Fault {
-            message: 0,
-            offset: 0,
-            expected: 1,
-            found: 2,
-        };
+        let fault = crate::pattern::Fault { message: 0, offset: 0, expected: 1, found: 2 };
         assert!(warned(&|r| r.cells[0].fault = Some(fault.clone())).contains("do not use it"));
     }
 
@@ -337,15 +309,8 @@ mod tests {
             value,
         };
         assert!(drift(&[floor("start", 200.0), floor("end", 240.0)]).is_empty());
-        let moved = drift(&[
-            floor("start", 200.0),
-            floor("middle", 600.0),
-            floor("end", 210.0),
-        ]);
+        let moved = drift(&[floor("start", 200.0), floor("middle", 600.0), floor("end", 210.0)]);
         assert_eq!(moved.len(), 1);
-        assert!(
-            moved[0].contains("200 ns") && moved[0].contains("600 ns"),
-            "{moved:?}"
-        );
+        assert!(moved[0].contains("200 ns") && moved[0].contains("600 ns"), "{moved:?}");
     }
 }

@@ -23,17 +23,12 @@ impl FromStr for Size {
             "MiB" => 1 << 20,
             "GiB" => 1 << 30,
             other => {
-                return Err(format!(
-                    "`{other}` is no unit of size; write 64B, 4KiB or 1MiB"
-                ));
+                return Err(format!("`{other}` is no unit of size; write 64B, 4KiB or 1MiB"));
             }
         };
-        let number: usize = number
-            .parse()
-            .map_err(|_| format!("`{text}` is no size; write 64B, 4KiB or 1MiB"))?;
-        let bytes = number
-            .checked_mul(factor)
-            .ok_or_else(|| format!("{text} is too large"))?;
+        let number: usize =
+            number.parse().map_err(|_| format!("`{text}` is no size; write 64B, 4KiB or 1MiB"))?;
+        let bytes = number.checked_mul(factor).ok_or_else(|| format!("{text} is too large"))?;
         Ok(Self(bytes))
     }
 }
@@ -64,10 +59,9 @@ pub(crate) fn message_size(text: &str) -> Result<Size, String> {
     let size: Size = text.parse()?;
     match size.0 {
         0 => Err("a message has at least one byte; the smallest size is 1B".to_owned()),
-        n if n > LARGEST_MESSAGE => Err(format!(
-            "{text} is beyond the largest message, {}",
-            Size(LARGEST_MESSAGE)
-        )),
+        n if n > LARGEST_MESSAGE => {
+            Err(format!("{text} is beyond the largest message, {}", Size(LARGEST_MESSAGE)))
+        }
         _ => Ok(size),
     }
 }
@@ -83,9 +77,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "min" => 60.0,
         _ => return Err(format!("`{text}` is no time; write 20us, 5ms, 60s or 2min")),
     };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| format!("`{text}` is no time; write 20us, 5ms, 60s or 2min"))?;
+    let number: f64 =
+        number.parse().map_err(|_| format!("`{text}` is no time; write 20us, 5ms, 60s or 2min"))?;
     Duration::try_from_secs_f64(number * seconds).map_err(|_| format!("`{text}` is no usable time"))
 }
 
@@ -111,11 +104,7 @@ pub(crate) fn rate(bytes_per_second: f64) -> String {
 /// Three significant digits without an exponent: 0.0123, 1.23, 12.3, 123, 1230.
 pub(crate) fn significant(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
-        return if value == 0.0 {
-            "0".to_owned()
-        } else {
-            "–".to_owned()
-        };
+        return if value == 0.0 { "0".to_owned() } else { "–".to_owned() };
     }
     let magnitude = value.abs().log10().floor();
     let digits = (2.0 - magnitude).clamp(0.0, 9.0) as usize;
@@ -128,9 +117,7 @@ pub(crate) fn significant(value: f64) -> String {
 
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     (&text[..end], text[end..].trim())
 }
 
@@ -167,13 +154,9 @@ mod tests {
 
     #[test]
     fn numbers_show_three_significant_digits() {
-        for (value, text) in [
-            (0.01234, "0.0123"),
-            (9.996, "10.0"),
-            (12.34, "12.3"),
-            (999.6, "1000"),
-            (4.0, "4.00"),
-        ] {
+        for (value, text) in
+            [(0.01234, "0.0123"), (9.996, "10.0"), (12.34, "12.3"), (999.6, "1000"), (4.0, "4.00")]
+        {
             assert_eq!(significant(value), text);
         }
         assert_eq!(nanos(54_321.0), "54.3 µs");

@@ -1,9 +1,6 @@
 //! The program as its users meet it: arguments in, exit code, tables and files out; and what it leaves behind.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test ends where its expectation fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a test ends where its expectation fails")]
 
 use std::{
     collections::BTreeSet,
@@ -21,15 +18,8 @@ use nix::{
 };
 use serde_json::Value;
 
-const QUICK: [&str; 7] = [
-    "run",
-    "--self-test",
-    "--time-budget",
-    "6s",
-    "--rounds",
-    "1",
-    "--size=64B",
-];
+const QUICK: [&str; 7] =
+    ["run", "--self-test", "--time-budget", "6s", "--rounds", "1", "--size=64B"];
 
 fn program() -> Command {
     Command::new(assert_cmd::cargo::cargo_bin!("ipc-bench"))
@@ -45,10 +35,8 @@ fn text(bytes: &[u8]) -> String {
 
 /// The report of the only run in `folder`.
 fn report(folder: &Path) -> Value {
-    let runs: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let runs: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(runs.len(), 1, "{runs:?}");
     let names: BTreeSet<String> = fs::read_dir(&runs[0])
         .unwrap()
@@ -63,16 +51,7 @@ fn report(folder: &Path) -> Value {
 fn every_transport_runs_and_every_byte_of_it_is_verified() {
     let folder = tempfile::tempdir().unwrap();
     let output = program()
-        .args([
-            "run",
-            "--self-test",
-            "--rounds",
-            "1",
-            "--size",
-            "7B,64KiB",
-            "--time-budget",
-            "20s",
-        ])
+        .args(["run", "--self-test", "--rounds", "1", "--size", "7B,64KiB", "--time-budget", "20s"])
         .args(["--buffer", "64KiB", "--output"])
         .arg(folder.path())
         .output()
@@ -82,25 +61,13 @@ fn every_transport_runs_and_every_byte_of_it_is_verified() {
     let cells = report["cells"].as_array().unwrap();
     for cell in cells {
         assert!(cell["verified"].as_u64().unwrap() > 0, "{}", cell["id"]);
-        assert!(
-            cell["value"]["median"].as_f64().unwrap() > 0.0,
-            "{}",
-            cell["id"]
-        );
+        assert!(cell["value"]["median"].as_f64().unwrap() > 0.0, "{}", cell["id"]);
         assert!(cell["fault"].is_null(), "{}", cell["id"]);
     }
-    let measured: BTreeSet<&str> = cells
-        .iter()
-        .map(|cell| cell["case"]["row"]["transport"].as_str().unwrap())
-        .collect();
-    for transport in [
-        "pipe", "fifo", "unix", "tcp", "ring", "flag", "futex", "memcpy", "relay",
-    ] {
-        assert!(
-            measured.contains(transport),
-            "{transport} is missing: {}",
-            report["skipped"]
-        );
+    let measured: BTreeSet<&str> =
+        cells.iter().map(|cell| cell["case"]["row"]["transport"].as_str().unwrap()).collect();
+    for transport in ["pipe", "fifo", "unix", "tcp", "ring", "flag", "futex", "memcpy", "relay"] {
+        assert!(measured.contains(transport), "{transport} is missing: {}", report["skipped"]);
     }
     assert!(text(&output.stdout).contains("What to take"));
 }
@@ -109,26 +76,13 @@ fn every_transport_runs_and_every_byte_of_it_is_verified() {
 fn a_wrong_byte_ends_with_5_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let output = program()
-        .args([
-            "run",
-            "--self-test",
-            "--rounds",
-            "1",
-            "--time-budget",
-            "10s",
-            "--size",
-            "64KiB",
-        ])
+        .args(["run", "--self-test", "--rounds", "1", "--time-budget", "10s", "--size", "64KiB"])
         .args(["--transport", "corrupt,pipe", "--wait", "block", "--output"])
         .arg(folder.path())
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
-    assert!(
-        text(&output.stderr).contains("corrupt/block: message"),
-        "{}",
-        text(&output.stderr)
-    );
+    assert!(text(&output.stderr).contains("corrupt/block: message"), "{}", text(&output.stderr));
     let report = report(folder.path());
     let faulty = |name: &str| {
         report["cells"]
@@ -147,14 +101,7 @@ fn a_transport_that_hangs_is_left_out_and_the_others_are_measured() {
     let folder = tempfile::tempdir().unwrap();
     let output = program()
         .args(QUICK)
-        .args([
-            "--transport",
-            "stuck,pipe",
-            "--wait",
-            "block",
-            "--scenario",
-            "stream",
-        ])
+        .args(["--transport", "stuck,pipe", "--wait", "block", "--scenario", "stream"])
         .args(["--watchdog", "300ms", "--output"])
         .arg(folder.path())
         .output()
@@ -166,46 +113,28 @@ fn a_transport_that_hangs_is_left_out_and_the_others_are_measured() {
         skipped.contains("stream/64B/stuck/block") && skipped.contains("did not answer"),
         "{skipped}"
     );
-    assert!(
-        report["cells"]
-            .to_string()
-            .contains("stream/64B/pipe/block")
-    );
+    assert!(report["cells"].to_string().contains("stream/64B/pipe/block"));
 }
 
 #[test]
 fn a_fifo_without_permission_is_a_skipped_row_with_its_reason() {
     let output = program()
         .args(QUICK)
-        .args([
-            "--transport",
-            "fifo,pipe",
-            "--scenario",
-            "pingpong",
-            "--output",
-            "-",
-            "--json",
-        ])
+        .args(["--transport", "fifo,pipe", "--scenario", "pingpong", "--output", "-", "--json"])
         .env("TMPDIR", "/proc/nowhere")
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let skipped = report["skipped"].to_string();
-    assert!(
-        skipped.contains("fifo/block") && skipped.contains("/proc/nowhere"),
-        "{skipped}"
-    );
+    assert!(skipped.contains("fifo/block") && skipped.contains("/proc/nowhere"), "{skipped}");
     assert!(report["cells"].to_string().contains("pipe/block"));
 }
 
 #[test]
 fn bad_usage_ends_with_2_and_says_what_would_work() {
     for (arguments, help) in [
-        (
-            &["run", "--transport", "carrier-pigeon"][..],
-            "known are pipe",
-        ),
+        (&["run", "--transport", "carrier-pigeon"][..], "known are pipe"),
         (&["run", "--size", "64KB"], "write 64B, 4KiB or 1MiB"),
         (&["run", "--size", "0B"], "smallest size is 1B"),
         (&["run", "--scenario", "race"], "pingpong, stream"),
@@ -228,11 +157,7 @@ fn bad_usage_ends_with_2_and_says_what_would_work() {
 
 #[test]
 fn an_output_that_cannot_be_written_fails_before_anything_is_measured() {
-    let output = program()
-        .args(QUICK)
-        .args(["--output", "/proc/nowhere"])
-        .output()
-        .unwrap();
+    let output = program().args(QUICK).args(["--output", "/proc/nowhere"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
     assert!(said.contains("--output") && !said.contains('%'), "{said}");
@@ -261,17 +186,9 @@ fn the_json_on_standard_output_is_the_whole_report_and_only_that() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["schema"], 1);
     assert_eq!(report["run"]["self_test"], true);
-    assert!(
-        report["warnings"][0]
-            .as_str()
-            .unwrap()
-            .contains("self-test")
-    );
+    assert!(report["warnings"][0].as_str().unwrap().contains("self-test"));
     let arguments = report["run"]["arguments"].to_string();
-    assert!(
-        arguments.contains("--seed") && !arguments.contains("--output"),
-        "{arguments}"
-    );
+    assert!(arguments.contains("--seed") && !arguments.contains("--output"), "{arguments}");
 }
 
 #[test]
@@ -294,30 +211,15 @@ fn an_earlier_report_is_rendered_again_in_every_form() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let made = fs::read_dir(folder.path())
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let made = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
     let rendered = |format: &str| {
-        let output = program()
-            .arg("report")
-            .arg(&made)
-            .args(["--format", format])
-            .output()
-            .unwrap();
+        let output =
+            program().arg("report").arg(&made).args(["--format", format]).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stdout)
     };
-    assert_eq!(
-        rendered("markdown"),
-        fs::read_to_string(made.join("REPORT.md")).unwrap()
-    );
-    assert_eq!(
-        rendered("csv"),
-        fs::read_to_string(made.join("cells.csv")).unwrap()
-    );
+    assert_eq!(rendered("markdown"), fs::read_to_string(made.join("REPORT.md")).unwrap());
+    assert_eq!(rendered("csv"), fs::read_to_string(made.join("cells.csv")).unwrap());
     assert!(text(&output.stdout).starts_with(&rendered("text")));
     assert_eq!(run(&["report", "/proc/nowhere"]).status.code(), Some(1));
 }
@@ -326,40 +228,21 @@ fn an_earlier_report_is_rendered_again_in_every_form() {
 fn on_one_cpu_the_run_works_and_says_what_it_left_out() {
     let output = program()
         .args(QUICK)
-        .args([
-            "--cpus",
-            "0",
-            "--transport",
-            "pipe,flag,futex",
-            "--scenario",
-            "pingpong",
-        ])
+        .args(["--cpus", "0", "--transport", "pipe,flag,futex", "--scenario", "pingpong"])
         .args(["--output", "-", "--json"])
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(report["skipped"].to_string().contains("one CPU"));
-    assert!(
-        report["cells"]
-            .to_string()
-            .contains("pingpong/64B/pipe/block/one-cpu")
-    );
+    assert!(report["cells"].to_string().contains("pingpong/64B/pipe/block/one-cpu"));
 }
 
 #[test]
 fn a_peer_started_by_hand_explains_itself() {
-    let output = program()
-        .args(["peer", "initiator", "1"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let output = program().args(["peer", "initiator", "1"]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        text(&output.stderr).contains("ipc-bench run"),
-        "{}",
-        text(&output.stderr)
-    );
+    assert!(text(&output.stderr).contains("ipc-bench run"), "{}", text(&output.stderr));
 }
 
 /// A long run whose FIFOs are made in a folder of their own.
@@ -391,19 +274,13 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Self {
-            child,
-            temporary,
-            results,
-        }
+        Self { child, temporary, results }
     }
 
     /// Until the first line of progress, that is, until the first sample begins.
     fn wait_for_first_sample(&mut self) {
         let mut line = String::new();
-        BufReader::new(self.child.stderr.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(self.child.stderr.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.contains('%'), "{line}");
     }
 
@@ -440,10 +317,7 @@ fn peers(coordinator: &str) -> Vec<String> {
             && words.get(3).is_some_and(|word| word == coordinator);
         (ours && state != 'Z').then(|| words.join(" "))
     };
-    fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| alive(&entry.ok()?.path()))
-        .collect()
+    fs::read_dir("/proc").unwrap().filter_map(|entry| alive(&entry.ok()?.path())).collect()
 }
 
 #[test]
@@ -480,9 +354,5 @@ fn a_run_that_is_killed_at_any_moment_leaves_no_process_and_no_file() {
 fn a_debug_build_refuses_to_measure() {
     let output = run(&["run", "--output", "-"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        text(&output.stderr).contains("--release"),
-        "{}",
-        text(&output.stderr)
-    );
+    assert!(text(&output.stderr).contains("--release"), "{}", text(&output.stderr));
 }

@@ -31,10 +31,11 @@ pub(crate) fn render(report: &Report) -> String {
         report.host.cpu.as_deref().unwrap_or("unknown CPU"),
         report.run.started,
         report.build.version,
-        report.build.commit.as_deref().map_or_else(
-            || "commit unknown".to_owned(),
-            |commit| format!("commit {commit}")
-        ),
+        report
+            .build
+            .commit
+            .as_deref()
+            .map_or_else(|| "commit unknown".to_owned(), |commit| format!("commit {commit}")),
     );
     for (number, (title, body)) in sections.iter().enumerate() {
         text += &format!("\n## {}. {title}\n\n{}\n", number + 1, body.trim_end());
@@ -46,19 +47,17 @@ fn answer(report: &Report) -> String {
     let mut text = String::new();
     for line in &report.advice {
         let cells: Vec<String> = line.cells.iter().map(|cell| format!("`{cell}`")).collect();
-        let cells = if cells.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", cells.join(", "))
-        };
+        let cells =
+            if cells.is_empty() { String::new() } else { format!(" ({})", cells.join(", ")) };
         text += &format!("* **{}**: {}{cells}\n", line.profile, line.text);
     }
     if text.is_empty() {
         text += "Nothing that was measured answers a question.\n";
     }
-    text += "\nA transport is called better only if its ratio to the other, taken within each round, has a 99 % \
-             interval without 1, is at least 1.1, and exceeds what two equal rows of this run differ by in any round. \
-             Otherwise the simpler one is advised: pipe, FIFO, Unix socket, TCP, RPC, ring, in this order.\n";
+    text += "\nA transport is called better only if its ratio to the other, taken within each round, has a 95 % \
+             interval without 1 (with three rounds: better in each of them), and exceeds by a tenth what two equal \
+             rows of this run differ by. Otherwise the simpler one is advised: pipe, FIFO, Unix socket, TCP, RPC, \
+             ring, in this order.\n";
     text
 }
 
@@ -71,18 +70,13 @@ fn trust_section(report: &Report) -> String {
         text += "\n";
     }
     if !report.noise.is_empty() {
-        let mut grid = Grid::new([
-            "equal rows",
-            "seeming ratio",
-            "99 % interval",
-            "worst round",
-        ]);
+        let mut grid = Grid::new(["equal rows", "seeming ratio", "95 % interval", "worst round"]);
         for noise in &report.noise {
             grid.row([
                 noise.cell.clone(),
                 units::significant(noise.ratio.median),
                 interval(noise.ratio.low, noise.ratio.high),
-                units::significant(noise.worst),
+                units::significant(noise.factors.iter().copied().fold(1.0, f64::max)),
             ]);
         }
         text += &format!(
@@ -113,10 +107,7 @@ fn trust_section(report: &Report) -> String {
             };
             grid.row([floor.cell.clone(), at("start"), at("middle"), at("end")]);
         }
-        text += &format!(
-            "\nThe machine itself, beside the rounds:\n\n{}",
-            grid.markdown()
-        );
+        text += &format!("\nThe machine itself, beside the rounds:\n\n{}", grid.markdown());
     }
     text
 }
@@ -150,11 +141,7 @@ fn latency(report: &Report) -> String {
         all.row([
             cell.id.clone(),
             figure(cell),
-            format!(
-                "{} – {}",
-                units::nanos(cell.value.low),
-                units::nanos(cell.value.high)
-            ),
+            format!("{} – {}", units::nanos(cell.value.low), units::nanos(cell.value.high)),
             show(p.p50),
             show(p.p90),
             show(p.p99),
@@ -177,11 +164,7 @@ fn throughput(report: &Report) -> String {
         all.row([
             cell.id.clone(),
             figure(cell),
-            format!(
-                "{} – {}",
-                units::rate(cell.value.low),
-                units::rate(cell.value.high)
-            ),
+            format!("{} – {}", units::rate(cell.value.low), units::rate(cell.value.high)),
             format!("{:.0}", cell.value.median / cell.case.size.0 as f64),
             cell.messages.to_string(),
         ]);
@@ -196,26 +179,16 @@ fn throughput(report: &Report) -> String {
 fn cpu(report: &Report) -> String {
     let mut text = String::new();
     for (scenario, what) in [
-        (
-            Scenario::Pingpong,
-            "User and system time of both sides for one round trip:",
-        ),
-        (
-            Scenario::Stream,
-            "User and system time of both sides for one streamed message:",
-        ),
+        (Scenario::Pingpong, "User and system time of both sides for one round trip:"),
+        (Scenario::Stream, "User and system time of both sides for one streamed message:"),
     ] {
         let grid = grid(report, scenario, Show::Cpu);
         if !grid.is_empty() {
             text += &format!("{what}\n\n{}\n", grid.markdown());
         }
     }
-    let mut all = Grid::new([
-        "cell",
-        "CPU",
-        "switches because it waited",
-        "switches because it had to",
-    ]);
+    let mut all =
+        Grid::new(["cell", "CPU", "switches because it waited", "switches because it had to"]);
     for cell in &report.cells {
         all.row([
             cell.id.clone(),
@@ -293,16 +266,9 @@ fn method(report: &Report) -> String {
     );
     let mut touch = Grid::new(["message", "fill", "compare"]);
     for line in &report.touch {
-        touch.row([
-            line.size.to_string(),
-            units::nanos(line.fill_ns),
-            units::nanos(line.check_ns),
-        ]);
+        touch.row([line.size.to_string(), units::nanos(line.fill_ns), units::nanos(line.check_ns)]);
     }
-    text += &format!(
-        "Cost of the pattern, the same for every row:\n\n{}\n",
-        touch.markdown()
-    );
+    text += &format!("Cost of the pattern, the same for every row:\n\n{}\n", touch.markdown());
     text += "Known bias: one call a message on both sides, so a kernel transport whose user batches small messages in a \
              buffer does better than here; throughput needs the two processes' clocks to be one, which \
              `CLOCK_MONOTONIC` is; buffers were asked to be equal, and what was granted differs:\n\n";
@@ -311,22 +277,15 @@ fn method(report: &Report) -> String {
     for cell in &report.cells {
         if !cell.facts.is_empty() && !seen.contains(&cell.case.row.transport.as_str()) {
             seen.push(&cell.case.row.transport);
-            let list: Vec<String> = cell
-                .facts
-                .iter()
-                .map(|(name, value)| format!("{name} {value}"))
-                .collect();
+            let list: Vec<String> =
+                cell.facts.iter().map(|(name, value)| format!("{name} {value}")).collect();
             facts.row([cell.case.row.transport.clone(), list.join(", ")]);
         }
     }
     text += &facts.markdown();
     let mut what = Grid::new(["row", "what it is"]);
     for transport in transport::known() {
-        if report
-            .cells
-            .iter()
-            .any(|cell| cell.case.row.transport == transport.name)
-        {
+        if report.cells.iter().any(|cell| cell.case.row.transport == transport.name) {
             what.row([transport.name, transport.what]);
         }
     }
@@ -335,12 +294,7 @@ fn method(report: &Report) -> String {
 
 /// How often the warm-up came to rest before its time was over.
 fn warm(report: &Report) -> String {
-    let rounds = || {
-        report
-            .cells
-            .iter()
-            .flat_map(|cell| cell.rounds.iter().flatten())
-    };
+    let rounds = || report.cells.iter().flat_map(|cell| cell.rounds.iter().flatten());
     format!(
         "{} of {} came to rest",
         rounds().filter(|round| round.settled).count(),
@@ -357,84 +311,44 @@ fn machine(report: &Report) -> String {
     row("CPU", host.cpu.clone().unwrap_or_else(unknown));
     row(
         "CPUs online / allowed",
-        format!(
-            "{} / {}",
-            number(host.cpus_online.map(|n| n as u64)),
-            host.cpus_allowed.len()
-        ),
+        format!("{} / {}", number(host.cpus_online.map(|n| n as u64)), host.cpus_allowed.len()),
     );
     row("caches of CPU 0", host.caches.join("; "));
-    row(
-        "hypervisor",
-        if host.hypervisor { "yes" } else { "no" }.to_owned(),
-    );
+    row("hypervisor", if host.hypervisor { "yes" } else { "no" }.to_owned());
     row("SMT", host.smt.clone().unwrap_or_else(unknown));
-    row(
-        "frequency governor",
-        host.governor.clone().unwrap_or_else(unknown),
-    );
-    row(
-        "memory",
-        host.memory_kib
-            .map_or_else(unknown, |kib| format!("{} MiB", kib >> 10)),
-    );
+    row("frequency governor", host.governor.clone().unwrap_or_else(unknown));
+    row("memory", host.memory_kib.map_or_else(unknown, |kib| format!("{} MiB", kib >> 10)));
     row("kernel", host.kernel.clone().unwrap_or_else(unknown));
-    row(
-        "clock source",
-        host.clocksource.clone().unwrap_or_else(unknown),
-    );
+    row("clock source", host.clocksource.clone().unwrap_or_else(unknown));
     row("largest pipe", number(host.pipe_max_size));
     row(
         "largest socket buffers (receive, send)",
         format!("{}, {}", number(host.rmem_max), number(host.wmem_max)),
     );
     let load = |load: Option<f64>| load.map_or_else(unknown, |load| format!("{load:.2}"));
-    row(
-        "load before / after",
-        format!("{} / {}", load(host.load_before), load(host.load_after)),
-    );
+    row("load before / after", format!("{} / {}", load(host.load_before), load(host.load_after)));
     if let Some(shares) = host.shares {
-        row(
-            "processor time stolen by the hypervisor",
-            format!("{:.2} %", shares.steal * 100.0),
-        );
-        row(
-            "processor time of other processes",
-            format!("{:.1} %", shares.others * 100.0),
-        );
+        row("processor time stolen by the hypervisor", format!("{:.2} %", shares.steal * 100.0));
+        row("processor time of other processes", format!("{:.1} %", shares.others * 100.0));
     }
     for (name, state) in &host.vulnerabilities {
         row(name, state.clone());
     }
     let build = &report.build;
-    row(
-        "built by",
-        format!(
-            "{}, opt-level {}, {}",
-            build.rustc, build.opt_level, build.target
-        ),
-    );
+    row("built by", format!("{}, opt-level {}, {}", build.rustc, build.opt_level, build.target));
     grid.markdown()
 }
 
 fn repeat(report: &Report) -> String {
     format!(
         "```\ngit checkout {}\ncargo run --release -p bench-harness -- {}\n```\n",
-        report
-            .build
-            .commit
-            .as_deref()
-            .unwrap_or("COMMIT")
-            .trim_end_matches("-dirty"),
+        report.build.commit.as_deref().unwrap_or("COMMIT").trim_end_matches("-dirty"),
         report.run.arguments.join(" ")
     )
 }
 
 fn of(report: &Report, scenario: Scenario) -> impl Iterator<Item = &Cell> {
-    report
-        .cells
-        .iter()
-        .filter(move |cell| cell.case.scenario == scenario)
+    report.cells.iter().filter(move |cell| cell.case.scenario == scenario)
 }
 
 fn interval(low: f64, high: f64) -> String {
@@ -442,8 +356,5 @@ fn interval(low: f64, high: f64) -> String {
 }
 
 fn details(title: &str, grid: &Grid) -> String {
-    format!(
-        "<details><summary>{title}</summary>\n\n{}\n</details>\n",
-        grid.markdown()
-    )
+    format!("<details><summary>{title}</summary>\n\n{}\n</details>\n", grid.markdown())
 }

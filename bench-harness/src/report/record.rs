@@ -93,8 +93,8 @@ pub(crate) struct Noise {
     pub(crate) scenario: Scenario,
     pub(crate) wait: Wait,
     pub(crate) ratio: Estimate,
-    /// The factor by which they differed in the worst round; at least 1.
-    pub(crate) worst: f64,
+    /// By what factor they differed, in each round; at least 1.
+    pub(crate) factors: Vec<f64>,
 }
 
 /// A cell that was not measured, and why.
@@ -160,11 +160,7 @@ pub(crate) struct PerMessage {
 impl Report {
     /// Reads a report; `path` is its folder or the file itself.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let file = if path.is_dir() {
-            path.join("report.json")
-        } else {
-            path.to_owned()
-        };
+        let file = if path.is_dir() { path.join("report.json") } else { path.to_owned() };
         let text = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
         let probe: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&text)
             .with_context(|| format!("{} is no report", file.display()))?;
@@ -210,23 +206,12 @@ pub(crate) mod tests {
         let case = Case {
             scenario: scenario.parse().unwrap(),
             size: Size(64),
-            row: Row {
-                transport: transport.to_owned(),
-                wait: wait.parse().unwrap(),
-                replica,
-            },
-            placement: Placement::TwoCpus {
-                initiator: 0,
-                responder: 1,
-            },
+            row: Row { transport: transport.to_owned(), wait: wait.parse().unwrap(), replica },
+            placement: Placement::TwoCpus { initiator: 0, responder: 1 },
             buffer: Size(1 << 20),
         };
         let per_message = PerMessage {
-            cpu_ns: if case.row.wait == Wait::Adaptive {
-                500.0
-            } else {
-                20_000.0
-            },
+            cpu_ns: if case.row.wait == Wait::Adaptive { 500.0 } else { 20_000.0 },
             ..PerMessage::default()
         };
         Cell {
@@ -284,10 +269,7 @@ pub(crate) mod tests {
                 incomplete: None,
                 self_test: false,
             },
-            host: Host {
-                cpus_allowed: vec![0, 1],
-                ..Host::look()
-            },
+            host: Host { cpus_allowed: vec![0, 1], ..Host::look() },
             clock_ns: 25.0,
             touch: vec![],
             floors: vec![],
@@ -313,11 +295,9 @@ pub(crate) mod tests {
     fn a_report_of_another_schema_or_no_report_at_all_is_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("report.json");
-        for (text, reason) in [
-            ("{\"schema\":99}", "schema 99"),
-            ("{}", "names no schema"),
-            ("hello", "no report"),
-        ] {
+        for (text, reason) in
+            [("{\"schema\":99}", "schema 99"), ("{}", "names no schema"), ("hello", "no report")]
+        {
             std::fs::write(&file, text).unwrap();
             let error = format!("{:#}", Report::read(&file).unwrap_err());
             assert!(error.contains(reason), "{error}");

@@ -23,19 +23,14 @@ pub(crate) enum Show {
 
 /// A table of one scenario: a line a row, a column a message size.
 pub(crate) fn grid(report: &Report, scenario: Scenario, show: Show) -> Grid {
-    let cells: Vec<&Cell> = report
-        .cells
-        .iter()
-        .filter(|cell| cell.case.scenario == scenario)
-        .collect();
+    let cells: Vec<&Cell> =
+        report.cells.iter().filter(|cell| cell.case.scenario == scenario).collect();
     let sizes = sizes(&cells);
     let mut grid =
         Grid::new(std::iter::once(String::new()).chain(sizes.iter().map(Size::to_string)));
     for row in rows(&cells) {
         let at = |size: &Size| {
-            let cell = cells
-                .iter()
-                .find(|cell| cell.case.row == *row && cell.case.size == *size);
+            let cell = cells.iter().find(|cell| cell.case.row == *row && cell.case.size == *size);
             cell.map_or_else(|| "–".to_owned(), |cell| show.of(cell))
         };
         grid.row(std::iter::once(name(row, &cells)).chain(sizes.iter().map(at)));
@@ -64,11 +59,7 @@ fn rows<'a>(cells: &[&'a Cell]) -> Vec<&'a Row> {
 /// A floor stands in brackets, because nobody can choose it.
 fn name(row: &Row, cells: &[&Cell]) -> String {
     let floor = cells.iter().any(|cell| cell.case.row == *row && cell.floor);
-    if floor {
-        format!("({row})")
-    } else {
-        row.to_string()
-    }
+    if floor { format!("({row})") } else { row.to_string() }
 }
 
 impl Show {
@@ -82,10 +73,9 @@ impl Show {
         };
         let text = match self {
             Self::Value => figure(cell),
-            Self::P99 => cell
-                .percentiles
-                .p99
-                .map_or_else(|| "–".to_owned(), |p99| units::nanos(p99 as f64)),
+            Self::P99 => {
+                cell.percentiles.p99.map_or_else(|| "–".to_owned(), |p99| units::nanos(p99 as f64))
+            }
             Self::Cpu => units::nanos(cell.per_message.cpu_ns),
         };
         format!("{mark}{text}")
@@ -111,9 +101,7 @@ fn summary(report: &Report, scenario: Scenario) -> Grid {
     let mut grid = Grid::new(head);
     for row in rows(&cells) {
         let at = |size: &Size, show: Show| {
-            let cell = cells
-                .iter()
-                .find(|cell| cell.case.row == *row && cell.case.size == *size);
+            let cell = cells.iter().find(|cell| cell.case.row == *row && cell.case.size == *size);
             cell.map_or_else(|| "–".to_owned(), |cell| show.of(cell))
         };
         let mut line = vec![name(row, &cells)];
@@ -131,10 +119,7 @@ fn summary(report: &Report, scenario: Scenario) -> Grid {
 pub(crate) fn screen(report: &Report, folder: Option<&str>) -> String {
     let mut text = String::new();
     for (title, scenario) in [
-        (
-            "Round trip: median, 99th percentile, CPU time of both sides",
-            Scenario::Pingpong,
-        ),
+        ("Round trip: median, 99th percentile, CPU time of both sides", Scenario::Pingpong),
         (
             "Stream: rate verified at the receiver, CPU time of both sides for one message",
             Scenario::Stream,
@@ -169,21 +154,11 @@ pub(crate) fn screen(report: &Report, folder: Option<&str>) -> String {
 /// How the run was made and how much equal rows differed, in two lines.
 pub(crate) fn trust(report: &Report) -> String {
     let verified: u64 = report.cells.iter().map(|cell| cell.verified).sum();
-    let wrong = report
-        .cells
-        .iter()
-        .filter(|cell| cell.fault.is_some())
-        .count();
-    let off = report
-        .noise
-        .iter()
-        .map(|noise| noise.ratio.median.max(1.0 / noise.ratio.median));
+    let wrong = report.cells.iter().filter(|cell| cell.fault.is_some()).count();
+    let off = report.noise.iter().map(|noise| noise.ratio.median.max(1.0 / noise.ratio.median));
     let typical = crate::stats::median(&off.collect::<Vec<_>>());
-    let worst = report
-        .noise
-        .iter()
-        .map(|noise| noise.worst)
-        .fold(1.0, f64::max);
+    let factors = report.noise.iter().flat_map(|noise| noise.factors.iter().copied());
+    let worst = factors.fold(1.0, f64::max);
     let noise = typical.map_or_else(
         || "no A/A pair ran".to_owned(),
         |typical| {
@@ -200,10 +175,6 @@ pub(crate) fn trust(report: &Report) -> String {
         report.run.seed,
         report.run.took_s,
         report.run.placement,
-        if wrong == 0 {
-            "none wrong".to_owned()
-        } else {
-            format!("WRONG in {wrong} rows")
-        }
+        if wrong == 0 { "none wrong".to_owned() } else { format!("WRONG in {wrong} rows") }
     )
 }

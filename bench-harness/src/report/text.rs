@@ -8,9 +8,7 @@ pub(crate) struct Grid {
 
 impl Grid {
     pub(crate) fn new<S: Into<String>>(head: impl IntoIterator<Item = S>) -> Self {
-        Self {
-            rows: vec![head.into_iter().map(Into::into).collect()],
-        }
+        Self { rows: vec![head.into_iter().map(Into::into).collect()] }
     }
 
     pub(crate) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
@@ -65,11 +63,7 @@ impl Grid {
 
 fn pad(cell: &str, width: usize, column: usize) -> String {
     let room = " ".repeat(width.saturating_sub(cell.chars().count()));
-    if column == 0 {
-        format!("{cell}{room}")
-    } else {
-        format!("{room}{cell}")
-    }
+    if column == 0 { format!("{cell}{room}") } else { format!("{room}{cell}") }
 }
 
 #[cfg(test)]
@@ -81,9 +75,6 @@ mod tests {
         let mut grid = Grid::new(["row", "64 B"]);
         grid.row(["unix/block", "5 µs"]);
         assert_eq!(grid.plain(), "row         64 B\nunix/block  5 µs\n");
-        assert_eq!(
-            grid.markdown(),
-            "| row | 64 B |\n|---|---:|\n| unix/block | 5 µs |\n"
-        );
+        assert_eq!(grid.markdown(), "| row | 64 B |\n|---|---:|\n| unix/block | 5 µs |\n");
     }
 }

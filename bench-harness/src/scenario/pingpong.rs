@@ -48,11 +48,5 @@ pub(super) fn respond<L: Link>(link: &mut L, batch: Batch, buffer: &mut [u8]) ->
         }
         batch.pattern.fill(Reply, number, message);
     })?;
-    Ok(Part {
-        start_ns,
-        end_ns: monotonic_ns(),
-        verified: batch.count,
-        fault,
-        ..Part::default()
-    })
+    Ok(Part { start_ns, end_ns: monotonic_ns(), verified: batch.count, fault, ..Part::default() })
 }

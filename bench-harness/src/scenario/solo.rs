@@ -15,10 +15,7 @@ pub(crate) fn copy(batch: Batch, message: &mut [u8], window: &mut [u8]) -> Part 
     let start_ns = monotonic_ns();
     let mut left = batch.count;
     while left > 0 {
-        for slot in window
-            .chunks_exact_mut(message.len())
-            .take(left.min(slots as u64) as usize)
-        {
+        for slot in window.chunks_exact_mut(message.len()).take(left.min(slots as u64) as usize) {
             slot.copy_from_slice(message);
         }
         // The next round writes the same bytes; without this the compiler may notice.
@@ -32,13 +29,7 @@ pub(crate) fn copy(batch: Batch, message: &mut [u8], window: &mut [u8]) -> Part 
             fault.get_or_insert(wrong);
         }
     }
-    Part {
-        start_ns,
-        end_ns,
-        verified: filled as u64,
-        fault,
-        ..Part::default()
-    }
+    Part { start_ns, end_ns, verified: filled as u64, fault, ..Part::default() }
 }
 
 #[cfg(test)]
@@ -48,11 +39,7 @@ mod tests {
 
     #[test]
     fn every_slot_of_the_window_holds_the_message_afterwards() {
-        let batch = Batch {
-            pattern: Pattern::new(5),
-            first: 2,
-            count: 10,
-        };
+        let batch = Batch { pattern: Pattern::new(5), first: 2, count: 10 };
         let (mut message, mut window) = (vec![0; 24], vec![0; 100]);
         let part = copy(batch, &mut message, &mut window);
         assert_eq!((part.verified, part.fault), (4, None));

@@ -13,11 +13,7 @@ pub(super) fn write<L: Link>(link: &mut L, batch: Batch, buffer: &mut [u8]) -> i
         link.send(buffer)?;
     }
     link.flush()?;
-    Ok(Part {
-        start_ns,
-        end_ns: monotonic_ns(),
-        ..Part::default()
-    })
+    Ok(Part { start_ns, end_ns: monotonic_ns(), ..Part::default() })
 }
 
 pub(super) fn read<L: Link>(link: &mut L, batch: Batch, buffer: &mut [u8]) -> io::Result<Part> {
@@ -29,11 +25,5 @@ pub(super) fn read<L: Link>(link: &mut L, batch: Batch, buffer: &mut [u8]) -> io
             fault.get_or_insert(wrong);
         }
     }
-    Ok(Part {
-        start_ns,
-        end_ns: monotonic_ns(),
-        verified: batch.count,
-        fault,
-        ..Part::default()
-    })
+    Ok(Part { start_ns, end_ns: monotonic_ns(), verified: batch.count, fault, ..Part::default() })
 }

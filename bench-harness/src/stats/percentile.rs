@@ -11,10 +11,7 @@ pub(crate) type Buckets = Vec<(u64, u64)>;
 
 /// An empty histogram of nanoseconds with three significant digits.
 pub(crate) fn histogram() -> Histogram<u64> {
-    #[expect(
-        clippy::unwrap_used,
-        reason = "the bounds are constants that the constructor accepts"
-    )]
+    #[expect(clippy::unwrap_used, reason = "the bounds are constants that the constructor accepts")]
     Histogram::new_with_bounds(1, LONGEST_NS, 3).unwrap()
 }
 
@@ -30,9 +27,7 @@ pub(crate) fn buckets(histogram: &Histogram<u64>) -> Buckets {
 pub(crate) fn merge<'a>(parts: impl IntoIterator<Item = &'a Buckets>) -> Result<Histogram<u64>> {
     let mut merged = histogram();
     for &(value, count) in parts.into_iter().flatten() {
-        merged
-            .record_n(value, count)
-            .with_context(|| format!("a latency of {value} ns"))?;
+        merged.record_n(value, count).with_context(|| format!("a latency of {value} ns"))?;
     }
     Ok(merged)
 }

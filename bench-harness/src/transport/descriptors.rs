@@ -28,24 +28,14 @@ impl Descriptors {
                 set_nonblocking(descriptor)?;
             }
         }
-        Ok(Self {
-            read: File::from(read),
-            write: File::from(write),
-            facts,
-        })
+        Ok(Self { read: File::from(read), write: File::from(write), facts })
     }
 }
 
 fn set_nonblocking(descriptor: impl AsFd) -> io::Result<()> {
-    let flags = doing(
-        fcntl(&descriptor, FcntlArg::F_GETFL),
-        "reading descriptor flags",
-    )?;
+    let flags = doing(fcntl(&descriptor, FcntlArg::F_GETFL), "reading descriptor flags")?;
     let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
-    doing(
-        fcntl(&descriptor, FcntlArg::F_SETFL(flags)),
-        "setting O_NONBLOCK",
-    )?;
+    doing(fcntl(&descriptor, FcntlArg::F_SETFL(flags)), "setting O_NONBLOCK")?;
     Ok(())
 }
 

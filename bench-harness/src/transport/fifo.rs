@@ -54,20 +54,11 @@ fn open_ends(path: &PathBuf) -> io::Result<[File; 2]> {
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
         .open(path)?;
-    let write = OpenOptions::new()
-        .write(true)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)?;
+    let write = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
     if !read.metadata()?.file_type().is_fifo() {
-        return Err(unsupported(format!(
-            "somebody replaced the FIFO {}",
-            path.display()
-        )));
+        return Err(unsupported(format!("somebody replaced the FIFO {}", path.display())));
     }
     let flags = nix::fcntl::OFlag::empty();
-    doing(
-        nix::fcntl::fcntl(&read, nix::fcntl::FcntlArg::F_SETFL(flags)),
-        "clearing O_NONBLOCK",
-    )?;
+    doing(nix::fcntl::fcntl(&read, nix::fcntl::FcntlArg::F_SETFL(flags)), "clearing O_NONBLOCK")?;
     Ok([read, write])
 }

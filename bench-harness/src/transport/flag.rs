@@ -33,19 +33,8 @@ pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Fla
     // A lane is the flag and, not on the line next to it, the message.
     let lane = (APART + case.size.0).next_multiple_of(4096);
     let memory = Shared::open(role, meet, 2 * lane)?;
-    let (theirs, ours) = if role == Role::Initiator {
-        (lane, 0)
-    } else {
-        (0, lane)
-    };
-    Ok(Flag {
-        memory,
-        theirs,
-        ours,
-        received: 0,
-        sent: 0,
-        sleeps: case.row.wait == Wait::Block,
-    })
+    let (theirs, ours) = if role == Role::Initiator { (lane, 0) } else { (0, lane) };
+    Ok(Flag { memory, theirs, ours, received: 0, sent: 0, sleeps: case.row.wait == Wait::Block })
 }
 
 impl Link for Flag {

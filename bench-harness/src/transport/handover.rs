@@ -14,10 +14,7 @@ use super::doing;
 
 /// Sends copies of `descriptors`; the sender's own may be closed afterwards.
 pub(super) fn send(meet: &UnixStream, descriptors: &[&OwnedFd]) -> io::Result<()> {
-    let numbers: Vec<_> = descriptors
-        .iter()
-        .map(|descriptor| descriptor.as_raw_fd())
-        .collect();
+    let numbers: Vec<_> = descriptors.iter().map(|descriptor| descriptor.as_raw_fd()).collect();
     let sent = sendmsg::<()>(
         meet.as_raw_fd(),
         &[IoSlice::new(&[0])],
@@ -35,23 +32,15 @@ pub(super) fn receive<const N: usize>(meet: &UnixStream) -> io::Result<[OwnedFd;
     let mut parts = [IoSliceMut::new(&mut byte)];
     let mut space = nix::cmsg_space!([std::os::fd::RawFd; N]);
     let message = doing(
-        recvmsg::<()>(
-            meet.as_raw_fd(),
-            &mut parts,
-            Some(&mut space),
-            MsgFlags::MSG_CMSG_CLOEXEC,
-        ),
+        recvmsg::<()>(meet.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC),
         "taking descriptors from the peer",
     )?;
     let mut descriptors = Vec::with_capacity(N);
     for control in doing(message.cmsgs(), "taking descriptors from the peer")? {
         if let ControlMessageOwned::ScmRights(numbers) = control {
             // SAFETY: the kernel just made these descriptors for this process, and nobody else knows their numbers.
-            descriptors.extend(
-                numbers
-                    .into_iter()
-                    .map(|number| unsafe { OwnedFd::from_raw_fd(number) }),
-            );
+            descriptors
+                .extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
         }
     }
     let got = descriptors.len();

@@ -108,9 +108,7 @@ pub(crate) fn connect(
         "flag" => visit.visit(flag::open(case, role, meet)?),
         "futex" => visit.visit(flag::open(case, role, meet)?),
         "relay" => visit.visit(relay::open(case, role, meet)?),
-        other => Err(unsupported(format!(
-            "no transport between processes is called {other}"
-        ))),
+        other => Err(unsupported(format!("no transport between processes is called {other}"))),
     }
 }
 
@@ -123,10 +121,7 @@ pub(crate) fn connect_threads(
     _initiator: impl Visit + Send,
     _responder: impl Visit + Send,
 ) -> io::Result<Both> {
-    Err(unsupported(format!(
-        "no transport between threads is called {}",
-        case.row.transport
-    )))
+    Err(unsupported(format!("no transport between threads is called {}", case.row.transport)))
 }
 
 /// An error that makes a row a skipped one.

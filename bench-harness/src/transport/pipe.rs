@@ -36,10 +36,7 @@ pub(super) fn resize(pipes: [&OwnedFd; 2], case: &Case) -> io::Result<Facts> {
         let wanted = i32::try_from(case.buffer.0).unwrap_or(i32::MAX);
         // Refused beyond /proc/sys/fs/pipe-max-size; the pipe then keeps the size it has, which is reported.
         let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(wanted));
-        granted = doing(
-            fcntl(pipe, FcntlArg::F_GETPIPE_SZ),
-            "reading the capacity of a pipe",
-        )?;
+        granted = doing(fcntl(pipe, FcntlArg::F_GETPIPE_SZ), "reading the capacity of a pipe")?;
     }
     Ok(Facts::from([("capacity".to_owned(), granted.to_string())]))
 }

@@ -52,32 +52,12 @@ const KERNEL: Transport = Transport {
     remote: false,
 };
 
-const FLOOR: Transport = Transport {
-    floor: true,
-    pollable: false,
-    untrusted: false,
-    ..KERNEL
-};
+const FLOOR: Transport = Transport { floor: true, pollable: false, untrusted: false, ..KERNEL };
 
 static TRANSPORTS: &[Transport] = &[
-    Transport {
-        name: "pipe",
-        what: "two anonymous pipes",
-        complexity: 0,
-        ..KERNEL
-    },
-    Transport {
-        name: "fifo",
-        what: "two named pipes",
-        complexity: 1,
-        ..KERNEL
-    },
-    Transport {
-        name: "unix",
-        what: "Unix stream socket",
-        complexity: 2,
-        ..KERNEL
-    },
+    Transport { name: "pipe", what: "two anonymous pipes", complexity: 0, ..KERNEL },
+    Transport { name: "fifo", what: "two named pipes", complexity: 1, ..KERNEL },
+    Transport { name: "unix", what: "Unix stream socket", complexity: 2, ..KERNEL },
     Transport {
         name: "tcp",
         what: "TCP over loopback, TCP_NODELAY",
@@ -156,24 +136,15 @@ mod tests {
     #[test]
     fn every_name_is_there_once_and_has_a_way_of_waiting_and_a_scenario() {
         for transport in known() {
-            assert_eq!(
-                known()
-                    .iter()
-                    .filter(|other| other.name == transport.name)
-                    .count(),
-                1
-            );
+            assert_eq!(known().iter().filter(|other| other.name == transport.name).count(), 1);
             assert!(!transport.waits.is_empty() && !transport.scenarios.is_empty());
         }
     }
 
     #[test]
     fn the_simpler_of_two_contenders_is_always_known() {
-        let mut levels: Vec<u8> = known()
-            .iter()
-            .filter(|t| !t.floor && !t.hidden)
-            .map(|t| t.complexity)
-            .collect();
+        let mut levels: Vec<u8> =
+            known().iter().filter(|t| !t.floor && !t.hidden).map(|t| t.complexity).collect();
         let all = levels.len();
         levels.sort_unstable();
         levels.dedup();

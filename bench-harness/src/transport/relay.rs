@@ -41,13 +41,7 @@ const DATA: usize = 4096;
 pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Relay> {
     let segment = (SEGMENT.max(case.size.0)).next_multiple_of(4096);
     let memory = Shared::open(role, meet, DATA + SEGMENTS * segment)?;
-    Ok(Relay {
-        memory,
-        segment,
-        done: 0,
-        used: 0,
-        filled: 0,
-    })
+    Ok(Relay { memory, segment, done: 0, used: 0, filled: 0 })
 }
 
 impl Relay {
@@ -88,11 +82,7 @@ impl Link for Relay {
         }
         self.memory.put(self.data(), message);
         self.used += message.len();
-        if self.used + message.len() > self.segment {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        if self.used + message.len() > self.segment { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {

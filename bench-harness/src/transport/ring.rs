@@ -35,11 +35,7 @@ pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Rin
     };
     let (reader, writer) = doing(stream, "making a ring")?.split();
     let facts = Facts::from([("capacity".to_owned(), case.buffer.0.to_string())]);
-    Ok(Ring {
-        reader,
-        writer,
-        facts,
-    })
+    Ok(Ring { reader, writer, facts })
 }
 
 impl Link for Ring {

@@ -37,10 +37,8 @@ impl Shared {
                 File::from(descriptor)
             }
         };
-        let map = doing(
-            MmapOptions::new().len(len).populate().map_raw(&file),
-            "mapping shared memory",
-        )?;
+        let map =
+            doing(MmapOptions::new().len(len).populate().map_raw(&file), "mapping shared memory")?;
         Ok(Self(map))
     }
 

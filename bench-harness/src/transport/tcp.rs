@@ -30,20 +30,12 @@ pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Des
     let mut facts = granted(&stream)?;
     facts.insert("TCP_NODELAY".to_owned(), stream.nodelay()?.to_string());
     let read = stream.try_clone()?;
-    Descriptors::new(
-        OwnedFd::from(read),
-        OwnedFd::from(stream),
-        spins(case),
-        facts,
-    )
+    Descriptors::new(OwnedFd::from(read), OwnedFd::from(stream), spins(case), facts)
 }
 
 /// Listens on a port the system chooses, tells it to the responder, and takes that responder and nobody else.
 fn accept(case: &Case, meet: &UnixStream) -> io::Result<TcpStream> {
-    let listener = doing(
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)),
-        "listening on 127.0.0.1",
-    )?;
+    let listener = doing(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)), "listening on 127.0.0.1")?;
     // An accepted socket inherits its buffers, and the window is agreed upon before it is accepted.
     buffers(&listener, case)?;
     let mut meet = meet;
@@ -63,24 +55,13 @@ fn reach(case: &Case, meet: &UnixStream) -> io::Result<TcpStream> {
     let mut port = [0; 2];
     meet.read_exact(&mut port)?;
     // By hand, because std connects before the buffers can be set.
-    let made = socket(
-        AddressFamily::Inet,
-        SockType::Stream,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    );
+    let made = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None);
     let socket = doing(made, "making a TCP socket")?;
     buffers(&socket, case)?;
-    doing(
-        bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)),
-        "binding to 127.0.0.1",
-    )?;
+    doing(bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)), "binding to 127.0.0.1")?;
     let here: SockaddrIn = doing(getsockname(socket.as_raw_fd()), "asking for the local port")?;
     meet.write_all(&here.port().to_be_bytes())?;
     let there = SockaddrIn::new(127, 0, 0, 1, u16::from_be_bytes(port));
-    doing(
-        connect(socket.as_raw_fd(), &there),
-        "connecting over loopback",
-    )?;
+    doing(connect(socket.as_raw_fd(), &there), "connecting over loopback")?;
     Ok(TcpStream::from(socket))
 }

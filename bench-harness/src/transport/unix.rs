@@ -37,14 +37,8 @@ pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Des
 /// Linux grants twice what is asked, up to twice `net.core.{w,r}mem_max`, because its own bookkeeping counts.
 pub(super) fn buffers(socket: &impl AsFd, case: &Case) -> io::Result<Facts> {
     let half = case.buffer.0 / 2;
-    doing(
-        setsockopt(socket, sockopt::SndBuf, &half),
-        "setting SO_SNDBUF",
-    )?;
-    doing(
-        setsockopt(socket, sockopt::RcvBuf, &half),
-        "setting SO_RCVBUF",
-    )?;
+    doing(setsockopt(socket, sockopt::SndBuf, &half), "setting SO_SNDBUF")?;
+    doing(setsockopt(socket, sockopt::RcvBuf, &half), "setting SO_RCVBUF")?;
     granted(socket)
 }
 
@@ -70,10 +64,7 @@ pub(super) fn open_corrupting(
     role: Role,
     meet: &UnixStream,
 ) -> io::Result<Corrupting> {
-    Ok(Corrupting {
-        link: open(case, role, meet)?,
-        received: 0,
-    })
+    Ok(Corrupting { link: open(case, role, meet)?, received: 0 })
 }
 
 impl Link for Corrupting {
@@ -102,10 +93,7 @@ pub(super) struct Stuck {
 }
 
 pub(super) fn open_stuck(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Stuck> {
-    Ok(Stuck {
-        link: open(case, role, meet)?,
-        left: 1_000,
-    })
+    Ok(Stuck { link: open(case, role, meet)?, left: 1_000 })
 }
 
 impl Link for Stuck {
