@@ -103,7 +103,7 @@ pub(crate) enum Verdict {
     Simpler,
     /// Nothing else stands.
     Only,
-    /// Nothing fit was measured well enough.
+    /// What was measured does not tell.
     None,
 }
 
@@ -156,18 +156,22 @@ fn advise_one(report: &Report, profile: &Profile) -> Advice {
         .filter(|cell| cell.case.row.transport != chosen.case.row.transport)
         .collect();
     let rival = if chosen.id == best.id { best_of(&others) } else { Some(best) };
-    let (verdict, mut text) = sentence(chosen, best, rival, &report.noise);
-    let mut cells: Vec<&Cell> = std::iter::once(chosen).chain(rival).collect();
-    // It cannot win, but to keep silent about it would be worse.
-    if let Some(promising) = best_of(&open).filter(|cell| better_each_round(cell, chosen)) {
-        text += &format!(
-            "; {} looked better in every round ({}) but did not converge",
+    // It cannot win, but an answer that hides it would mislead.
+    if let Some(promising) =
+        best_of(&open).filter(|cell| compare(cell, chosen, &report.noise).clear)
+    {
+        let text = format!(
+            "no firm answer: {} looked better ({}) than {} ({}) but did not converge; repeat on a quieter machine \
+             or with more rounds",
             promising.case.row,
-            figure(promising)
+            figure(promising),
+            chosen.case.row,
+            figure(chosen)
         );
-        cells.push(promising);
+        return advice(Verdict::None, vec![promising, chosen], text);
     }
-    advice(verdict, cells, text)
+    let (verdict, text) = sentence(chosen, best, rival, open.len(), &report.noise);
+    advice(verdict, std::iter::once(chosen).chain(rival).collect(), text)
 }
 
 /// The cells that can do the job of `profile`, whether they converged or not.
@@ -200,28 +204,29 @@ fn best_of<'a>(cells: &[&'a Cell]) -> Option<&'a Cell> {
     cells.iter().copied().reduce(|a, b| if better(b, a) { b } else { a })
 }
 
-fn better_each_round(a: &Cell, b: &Cell) -> bool {
-    let (of_a, of_b) = a.paired(b);
-    let more = a.case.scenario.more_is_better();
-    !of_a.is_empty() && of_a.iter().zip(&of_b).all(|(a, b)| if more { a > b } else { a < b })
-}
-
 fn sentence(
     chosen: &Cell,
     best: &Cell,
     rival: Option<&Cell>,
+    open: usize,
     noise: &[Noise],
 ) -> (Verdict, String) {
     let row = &chosen.case.row;
     let figure = figure(chosen);
     let Some(rival) = rival else {
-        return (Verdict::Only, format!("{row}: {figure}; nothing else fits"));
+        let others = if open == 0 { "fits" } else { "that fits converged" };
+        return (Verdict::Only, format!("{row}: {figure}; nothing else {others}"));
     };
     let other = format!("{} ({})", rival.case.row, self::figure(rival));
     if chosen.id != best.id {
+        let why = if row.transport == rival.case.row.transport {
+            "take the one that polls less"
+        } else {
+            "take the simpler"
+        };
         return (
             Verdict::Simpler,
-            format!("{row}: {figure}; no clear difference to {other}: take the simpler"),
+            format!("{row}: {figure}; no clear difference to {other}: {why}"),
         );
     }
     let ratio = compare(chosen, rival, noise).ratio;
@@ -351,12 +356,15 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_did_not_converge_wins_nothing_but_is_mentioned() {
+    fn a_row_that_did_not_converge_wins_nothing_and_hides_nothing() {
         let mut ring = cell("pingpong ring/spin", &[100.0, 900.0, 200.0]);
         ring.converged = false;
-        let advice = first(vec![cell("pingpong pipe/spin", &[5_000.0; 3]), ring]);
-        assert_eq!(advice.cells[0], "pingpong/64B/pipe/spin");
-        assert!(advice.text.contains("ring/spin looked better in every round"), "{}", advice.text);
+        let advice = first(vec![cell("pingpong pipe/spin", &[5_000.0; 3]), ring.clone()]);
+        assert_eq!(advice.verdict, Verdict::None);
+        assert!(advice.text.contains("ring/spin looked better"), "{}", advice.text);
+        let advice = first(vec![cell("pingpong pipe/spin", &[250.0; 3]), ring]);
+        assert_eq!((advice.verdict, advice.cells.len()), (Verdict::Only, 1));
+        assert!(advice.text.contains("nothing else that fits converged"), "{}", advice.text);
     }
 
     #[test]
