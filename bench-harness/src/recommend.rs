@@ -170,7 +170,7 @@ fn advise_one(report: &Report, profile: &Profile) -> Advice {
         );
         return advice(Verdict::None, vec![promising, chosen], text);
     }
-    let (verdict, text) = sentence(chosen, best, rival, open.len(), &report.noise);
+    let (verdict, text) = sentence(chosen, rival, open.len(), &report.noise);
     advice(verdict, std::iter::once(chosen).chain(rival).collect(), text)
 }
 
@@ -206,7 +206,6 @@ fn best_of<'a>(cells: &[&'a Cell]) -> Option<&'a Cell> {
 
 fn sentence(
     chosen: &Cell,
-    best: &Cell,
     rival: Option<&Cell>,
     open: usize,
     noise: &[Noise],
@@ -218,7 +217,9 @@ fn sentence(
         return (Verdict::Only, format!("{row}: {figure}; nothing else {others}"));
     };
     let other = format!("{} ({})", rival.case.row, self::figure(rival));
-    if chosen.id != best.id {
+    let comparison = compare(chosen, rival, noise);
+    // Everything simpler than the chosen one is clearly worse, so a rival that is not is more complex.
+    if !comparison.clear {
         let why = if row.transport == rival.case.row.transport {
             "take the one that polls less"
         } else {
@@ -229,7 +230,7 @@ fn sentence(
             format!("{row}: {figure}; no clear difference to {other}: {why}"),
         );
     }
-    let ratio = compare(chosen, rival, noise).ratio;
+    let ratio = comparison.ratio;
     let text = format!(
         "{row}: {figure}, {}× better than {other}, 95 % {}–{}",
         units::significant(ratio.median),
@@ -317,6 +318,17 @@ mod tests {
         assert_eq!(advice.verdict, Verdict::Simpler);
         assert_eq!(advice.cells[0], "pingpong/64B/pipe/block");
         assert!(advice.text.contains("take the simpler"), "{}", advice.text);
+    }
+
+    #[test]
+    fn the_best_is_not_called_better_than_a_more_complex_one_that_comes_close() {
+        let advice = first(vec![
+            cell("pingpong pipe/block", &[100.0, 100.0, 100.0]),
+            cell("pingpong ring/block", &[105.0, 105.0, 105.0]),
+        ]);
+        assert_eq!(advice.verdict, Verdict::Simpler);
+        assert_eq!(advice.cells[0], "pingpong/64B/pipe/block");
+        assert!(advice.text.contains("no clear difference to ring/block"), "{}", advice.text);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) fn grid(report: &Report, scenario: Scenario, show: Show) -> Grid {
         report.cells.iter().filter(|cell| cell.case.scenario == scenario).collect();
     let sizes = sizes(&cells);
     let mut grid =
-        Grid::new(std::iter::once(String::new()).chain(sizes.iter().map(Size::to_string)));
+        Grid::new(std::iter::once("row".to_owned()).chain(sizes.iter().map(Size::to_string)));
     for row in rows(&cells) {
         let at = |size: &Size| {
             let cell = cells.iter().find(|cell| cell.case.row == *row && cell.case.size == *size);
@@ -92,7 +92,7 @@ fn summary(report: &Report, scenario: Scenario) -> Grid {
     let sizes = sizes(&cells);
     let ends = [sizes.first(), sizes.last().filter(|_| sizes.len() > 1)];
     let ends: Vec<Size> = ends.into_iter().flatten().copied().collect();
-    let mut head = vec![String::new()];
+    let mut head = vec!["row".to_owned()];
     head.extend(sizes.iter().map(Size::to_string));
     if scenario == Scenario::Pingpong {
         head.extend(ends.iter().map(|size| format!("p99 {size}")));
