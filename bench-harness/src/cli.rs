@@ -26,6 +26,8 @@ const EXIT_CODES: &str = "Exit codes: 0 fine, 1 failed, 2 usage, 3 a threshold w
 pub(crate) enum Command {
     /// Measure, print the answer, keep the report.
     Run(Box<RunArgs>),
+    /// List the transports, and what each of them can do.
+    List,
     /// Render the report of an earlier run again.
     Report {
         /// The folder of the run, or its report.json.

@@ -40,7 +40,8 @@ use clap::Parser;
 
 use crate::{
     cli::{Cli, Command, Format},
-    report::{cells, markdown, record::Report, table},
+    report::{cells, markdown, record::Report, table, text::Grid},
+    transport::Topology,
 };
 
 /// How a command ended, as its exit code says it.
@@ -66,6 +67,42 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// Prints the registry as a table.
+fn list() -> anyhow::Result<Exit> {
+    let mut grid = Grid::new([
+        "transport",
+        "waits",
+        "scenarios",
+        "between",
+        "poll",
+        "stranger",
+        "remote",
+        "what it is",
+    ]);
+    for transport in transport::known().iter().filter(|transport| !transport.hidden) {
+        let yes = |is: bool| if is { "yes" } else { "–" }.to_owned();
+        grid.row([
+            transport.name.to_owned(),
+            transport.waits.iter().map(|wait| wait.tag()).collect::<Vec<_>>().join(","),
+            transport.scenarios.iter().map(|scenario| scenario.tag()).collect::<Vec<_>>().join(","),
+            match transport.topology {
+                Topology::Processes => "processes",
+                Topology::Threads => "threads",
+                Topology::Solo => "nobody",
+            }
+            .to_owned(),
+            yes(transport.pollable),
+            yes(transport.untrusted),
+            yes(transport.remote),
+            transport.what.to_owned(),
+        ]);
+    }
+    let mut out = stdout().lock();
+    write!(out, "{}", grid.plain())?;
+    out.flush()?;
+    Ok(Exit::Fine)
+}
+
 /// Renders an earlier run on standard output.
 fn render(run: &Path, format: Format) -> anyhow::Result<Exit> {
     let report = Report::read(run)?;
@@ -82,6 +119,7 @@ fn render(run: &Path, format: Format) -> anyhow::Result<Exit> {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => measure::run(&args),
+        Command::List => list(),
         Command::Report { run, format } => render(&run, format),
         Command::Peer { sides, coordinator } => peer::main(sides, coordinator).map(|()| Exit::Fine),
     };

@@ -176,6 +176,18 @@ fn a_dry_run_lists_the_cells_and_measures_nothing() {
 }
 
 #[test]
+fn the_list_names_every_transport_that_a_run_takes_and_no_self_test() {
+    let output = run(&["list"]);
+    assert!(output.status.success());
+    let said = text(&output.stdout);
+    let names: Vec<&str> = said.lines().skip(1).filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains(&"ring") && names.contains(&"memcpy"), "{said}");
+    assert!(!said.contains("self-test"), "{said}");
+    let dry = run(&["run", "--dry-run", "--transport", &names.join(",")]);
+    assert!(dry.status.success(), "{}", text(&dry.stderr));
+}
+
+#[test]
 fn the_json_on_standard_output_is_the_whole_report_and_only_that() {
     let output = program()
         .args(QUICK)
