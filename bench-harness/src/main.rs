@@ -98,7 +98,7 @@ fn list() -> anyhow::Result<Exit> {
         ]);
     }
     let mut out = stdout().lock();
-    write!(out, "{}", grid.plain())?;
+    write!(out, "{}", grid.words())?;
     out.flush()?;
     Ok(Exit::Fine)
 }

@@ -102,7 +102,7 @@ fn a_transport_that_hangs_is_left_out_and_the_others_are_measured() {
     let output = program()
         .args(QUICK)
         .args(["--transport", "stuck,pipe", "--wait", "block", "--scenario", "stream"])
-        .args(["--watchdog", "300ms", "--output"])
+        .args(["--watchdog", "3s", "--output"])
         .arg(folder.path())
         .output()
         .unwrap();

@@ -1,6 +1,6 @@
 //! Tables of text with aligned columns.
 
-/// Lines of cells; the first column is aligned to the left, the others to the right.
+/// Lines of cells; the first column is aligned to the left, the others, which hold numbers, to the right.
 #[derive(Debug, Default)]
 pub(crate) struct Grid {
     rows: Vec<Vec<String>>,
@@ -21,13 +21,23 @@ impl Grid {
 
     /// For a terminal: columns two spaces apart.
     pub(crate) fn plain(&self) -> String {
+        self.aligned(1)
+    }
+
+    /// For a terminal, if no column holds numbers.
+    pub(crate) fn words(&self) -> String {
+        self.aligned(usize::MAX)
+    }
+
+    /// The first `left` columns aligned to the left, the others to the right.
+    fn aligned(&self, left: usize) -> String {
         let widths = self.widths();
         let lines = self.rows.iter().map(|row| {
             let cells = row
                 .iter()
                 .zip(&widths)
                 .enumerate()
-                .map(|(column, (cell, width))| pad(cell, *width, column));
+                .map(|(column, (cell, width))| pad(cell, *width, column < left));
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
         });
         lines.collect()
@@ -61,9 +71,9 @@ impl Grid {
     }
 }
 
-fn pad(cell: &str, width: usize, column: usize) -> String {
+fn pad(cell: &str, width: usize, left: bool) -> String {
     let room = " ".repeat(width.saturating_sub(cell.chars().count()));
-    if column == 0 { format!("{cell}{room}") } else { format!("{room}{cell}") }
+    if left { format!("{cell}{room}") } else { format!("{room}{cell}") }
 }
 
 #[cfg(test)]
