@@ -100,7 +100,8 @@ fn a_wrong_byte_ends_with_5_and_is_named() {
 fn a_transport_that_hangs_is_left_out_and_the_others_are_measured() {
     let folder = tempfile::tempdir().unwrap();
     let output = program()
-        .args(QUICK)
+        // Enough for the others after the watchdog has had its time.
+        .args(["run", "--self-test", "--time-budget", "20s", "--rounds", "1", "--size=64B"])
         .args(["--transport", "stuck,pipe", "--wait", "block", "--scenario", "stream"])
         .args(["--watchdog", "3s", "--output"])
         .arg(folder.path())
