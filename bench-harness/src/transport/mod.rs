@@ -8,6 +8,7 @@ mod descriptors;
 mod fifo;
 mod flag;
 mod handover;
+mod memory;
 mod pipe;
 mod registry;
 mod relay;
@@ -16,7 +17,7 @@ mod shared;
 mod tcp;
 mod unix;
 
-use std::{fmt::Display, io, os::unix::net::UnixStream};
+use std::{fmt::Display, io, os::unix::net::UnixStream, thread};
 
 pub(crate) use copy::window;
 pub(crate) use registry::{Topology, Transport, find, known};
@@ -118,10 +119,29 @@ pub(crate) type Both = (io::Result<()>, io::Result<()>);
 /// Sets up both sides of `case` in this process and runs each visit on a thread of its own.
 pub(crate) fn connect_threads(
     case: &Case,
-    _initiator: impl Visit + Send,
-    _responder: impl Visit + Send,
+    initiator: impl Visit + Send,
+    responder: impl Visit + Send,
 ) -> io::Result<Both> {
-    Err(unsupported(format!("no transport between threads is called {}", case.row.transport)))
+    match case.row.transport.as_str() {
+        "memory" => Ok(on_threads(memory::open(), initiator, responder)),
+        other => Err(unsupported(format!("no transport between threads is called {other}"))),
+    }
+}
+
+fn on_threads<L: Link>(
+    links: (L, L),
+    initiator: impl Visit + Send,
+    responder: impl Visit + Send,
+) -> Both {
+    let (ours, theirs) = links;
+    thread::scope(|scope| {
+        let other = scope.spawn(|| responder.visit(theirs));
+        let result = initiator.visit(ours);
+        // A panic is a defect of the harness; it has been printed, and the row is not to be trusted.
+        let other =
+            other.join().unwrap_or_else(|_| Err(io::Error::other("the responder panicked")));
+        (result, other)
+    })
 }
 
 /// An error that makes a row a skipped one.

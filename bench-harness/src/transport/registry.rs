@@ -75,6 +75,15 @@ static TRANSPORTS: &[Transport] = &[
         ..KERNEL
     },
     Transport {
+        name: "memory",
+        what: "two in-memory pipes of this project between threads; no buffer, no other process",
+        topology: Topology::Threads,
+        waits: &[Wait::Adaptive],
+        complexity: 6,
+        pollable: false,
+        ..KERNEL
+    },
+    Transport {
         name: "flag",
         what: "floor: a flag and the message in shared memory, both sides spinning",
         waits: &[Wait::Spin],
