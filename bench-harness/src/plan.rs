@@ -22,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) cpus: usize,
     pub(crate) rounds: u32,
     pub(crate) budget: Duration,
+    /// The longest a sample may take, however much time there is.
+    pub(crate) longest: Duration,
     pub(crate) buffer: Size,
     pub(crate) seed: u64,
 }
@@ -52,6 +54,7 @@ pub(crate) struct Plan {
     pub(crate) rounds: u32,
     pub(crate) seed: u64,
     pub(crate) budget: Duration,
+    pub(crate) longest: Duration,
 }
 
 /// The size at which the floors are checked during the run: that of a small message, or of a bulk copy.
@@ -85,8 +88,8 @@ impl Plan {
             .filter(|case| why_not(case, config).is_none())
             .collect();
         let steps = steps(&cases, checks.len(), config);
-        let Config { rounds, seed, budget, .. } = *config;
-        Self { cases, checks, skipped, steps, rounds, seed, budget }
+        let Config { rounds, seed, budget, longest, .. } = *config;
+        Self { cases, checks, skipped, steps, rounds, seed, budget, longest }
     }
 }
 
@@ -217,6 +220,7 @@ pub(crate) mod tests {
             cpus: 2,
             rounds,
             budget: Duration::from_secs(60),
+            longest: crate::run::LONGEST_SLOT,
             buffer: Size(1 << 20),
             seed: 42,
         }

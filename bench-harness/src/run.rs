@@ -14,7 +14,7 @@ use crate::{
 /// A sample shorter than this is not worth its start.
 const SHORTEST_SLOT: Duration = Duration::from_millis(25);
 /// Longer samples make a run longer and no row more certain; rounds do.
-const LONGEST_SLOT: Duration = Duration::from_millis(1000);
+pub(crate) const LONGEST_SLOT: Duration = Duration::from_millis(1000);
 /// What starting and ending two processes costs, until it has been measured.
 const FIRST_OVERHEAD: Duration = Duration::from_millis(15);
 
@@ -70,7 +70,7 @@ pub(crate) fn least_time(plan: &Plan) -> Duration {
 /// The time that a plan takes if nothing holds it up.
 pub(crate) fn estimate(plan: &Plan) -> Duration {
     let longest =
-        (LONGEST_SLOT + FIRST_OVERHEAD) * u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
+        (plan.longest + FIRST_OVERHEAD) * u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
     plan.budget.min(longest)
 }
 
@@ -159,7 +159,7 @@ fn slot(
     );
     let count = u32::try_from(steps.count()).unwrap_or(u32::MAX).max(1);
     // One overhead is kept back, so that a hiccup in the last sample does not break the promise.
-    let slot = (left.saturating_sub(overhead) / count).saturating_sub(overhead).min(LONGEST_SLOT);
+    let slot = (left.saturating_sub(overhead) / count).saturating_sub(overhead).min(plan.longest);
     if slot >= SHORTEST_SLOT {
         return Some(slot);
     }

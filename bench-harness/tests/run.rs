@@ -19,7 +19,7 @@ use nix::{
 use serde_json::Value;
 
 const QUICK: [&str; 7] =
-    ["run", "--self-test", "--time-budget", "6s", "--rounds", "1", "--size=64B"];
+    ["run", "--self-test", "--time-budget", "60s", "--rounds", "1", "--size=64B"];
 
 fn program() -> Command {
     Command::new(assert_cmd::cargo::cargo_bin!("ipc-bench"))
@@ -51,7 +51,7 @@ fn report(folder: &Path) -> Value {
 fn every_transport_runs_and_every_byte_of_it_is_verified() {
     let folder = tempfile::tempdir().unwrap();
     let output = program()
-        .args(["run", "--self-test", "--rounds", "1", "--size", "7B,64KiB", "--time-budget", "20s"])
+        .args(["run", "--self-test", "--rounds", "1", "--size", "7B,64KiB", "--time-budget", "60s"])
         .args(["--buffer", "64KiB", "--output"])
         .arg(folder.path())
         .output()
@@ -78,7 +78,7 @@ fn every_transport_runs_and_every_byte_of_it_is_verified() {
 fn a_wrong_byte_ends_with_5_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let output = program()
-        .args(["run", "--self-test", "--rounds", "1", "--time-budget", "10s", "--size", "64KiB"])
+        .args(["run", "--self-test", "--rounds", "1", "--time-budget", "60s", "--size", "64KiB"])
         .args(["--transport", "corrupt,pipe", "--wait", "block", "--output"])
         .arg(folder.path())
         .output()
@@ -103,7 +103,7 @@ fn a_transport_that_hangs_is_left_out_and_the_others_are_measured() {
     let folder = tempfile::tempdir().unwrap();
     let output = program()
         // Enough for the others after the watchdog has had its time.
-        .args(["run", "--self-test", "--time-budget", "20s", "--rounds", "1", "--size=64B"])
+        .args(["run", "--self-test", "--time-budget", "60s", "--rounds", "1", "--size=64B"])
         .args(["--transport", "stuck,pipe", "--wait", "block", "--scenario", "stream"])
         .args(["--watchdog", "3s", "--output"])
         .arg(folder.path())
