@@ -9,7 +9,9 @@ use std::{
 
 use crate::sync::{AtomicBool, Ordering};
 
-use super::{Address, Connection, SetupError, connection::no_shm};
+#[cfg(not(target_os = "linux"))]
+use super::connection::no_shm;
+use super::{Address, Connection, SetupError};
 
 /// How long a shortage of descriptors or memory is left to pass before the next try; doubled up to the longest.
 const SHORTAGE: Duration = Duration::from_millis(5);
@@ -35,6 +37,34 @@ enum Socket {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix(unix::PathListener),
+    #[cfg(target_os = "linux")]
+    Shm(unix::PathListener),
+}
+
+/// A client that has arrived and may not have greeted yet, which must not keep others from arriving.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixStream),
+    #[cfg(target_os = "linux")]
+    Shm(std::os::unix::net::UnixStream),
+}
+
+impl Arrival {
+    /// The connection with the client.
+    ///
+    /// # Blocking
+    /// Over shared memory until the two sides agree, or the time for that is over.
+    pub(super) fn greet(self) -> io::Result<Connection> {
+        match self {
+            Self::Tcp(stream) => Connection::tcp(stream),
+            #[cfg(unix)]
+            Self::Unix(stream) => Ok(Connection::from(stream)),
+            #[cfg(target_os = "linux")]
+            Self::Shm(socket) => Ok(crate::Options::new().accept_on(socket)?.into()),
+        }
+    }
 }
 
 /// Closes a listener from any thread, also while it is blocked in accepting.
@@ -97,6 +127,12 @@ impl Listener {
                     "this system has no Unix sockets; use tcp:HOST:PORT".into(),
                 )));
             }
+            #[cfg(target_os = "linux")]
+            Address::Shm(path) => (
+                Socket::Shm(unix::PathListener::bind(path)?),
+                address.clone(),
+            ),
+            #[cfg(not(target_os = "linux"))]
             Address::Shm(_) => return Ok(Err(no_shm())),
         };
         #[cfg(unix)]
@@ -110,6 +146,8 @@ impl Listener {
         match &socket {
             Socket::Tcp(listener) => listener.set_nonblocking(true)?,
             Socket::Unix(listener) => listener.set_nonblocking()?,
+            #[cfg(target_os = "linux")]
+            Socket::Shm(listener) => listener.set_nonblocking()?,
         }
         Ok(Ok(Self {
             socket,
@@ -142,19 +180,25 @@ impl Listener {
     /// Until one comes or the listener is closed. A shortage of descriptors or memory is waited out.
     ///
     /// # Errors
-    /// `NotConnected` after the listener was closed; what the system said when no client can come any more.
+    /// `NotConnected` after the listener was closed; what the system said when no client can come any more; what was
+    /// wrong with this client's greeting.
     pub fn accept(&self) -> io::Result<Connection> {
+        self.arrive()?.greet()
+    }
+
+    /// Waits for a client, and leaves the greeting for later.
+    pub(super) fn arrive(&self) -> io::Result<Arrival> {
         let mut shortage = SHORTAGE;
         loop {
             if self.control.is_closed() {
                 return Err(Closed.into());
             }
             let error = match self.try_accept() {
-                Ok(connection) => {
+                Ok(arrival) => {
                     if self.control.is_closed() {
                         return Err(Closed.into());
                     }
-                    return Ok(connection);
+                    return Ok(arrival);
                 }
                 Err(error) => error,
             };
@@ -170,16 +214,18 @@ impl Listener {
         }
     }
 
-    fn try_accept(&self) -> io::Result<Connection> {
+    fn try_accept(&self) -> io::Result<Arrival> {
         match &self.socket {
             Socket::Tcp(listener) => {
-                let (stream, _): (TcpStream, _) = listener.accept()?;
+                let (stream, _) = listener.accept()?;
                 // Some systems hand the listener's mode down.
                 stream.set_nonblocking(false)?;
-                Connection::tcp(stream)
+                Ok(Arrival::Tcp(stream))
             }
             #[cfg(unix)]
-            Socket::Unix(listener) => listener.accept().map(Connection::from),
+            Socket::Unix(listener) => listener.accept().map(Arrival::Unix),
+            #[cfg(target_os = "linux")]
+            Socket::Shm(listener) => listener.accept().map(Arrival::Shm),
         }
     }
 
@@ -190,6 +236,8 @@ impl Listener {
         let socket = match &self.socket {
             Socket::Tcp(listener) => listener.as_fd(),
             Socket::Unix(listener) => listener.as_fd(),
+            #[cfg(target_os = "linux")]
+            Socket::Shm(listener) => listener.as_fd(),
         };
         self.control.0.wake.wait(socket, only)
     }

@@ -86,7 +86,7 @@ impl Core {
                 } else {
                     state.leading = true;
                     drop(state);
-                    return match self.lead(number, deadline, take) {
+                    return match self.lead(number, slot, deadline, take) {
                         Led::Taken => None,
                         Led::Ended => Some(slot.wait()),
                         Led::TimedOut => {
@@ -121,11 +121,19 @@ impl Core {
     fn lead(
         &self,
         number: u64,
+        slot: &Slot<Outcome>,
         deadline: Option<Instant>,
         take: &mut dyn FnMut(&Incoming, Reply),
     ) -> Led {
         let until = Until::deadline(deadline);
         let mut incoming = lock(&self.incoming);
+        if slot.is_complete() {
+            // Whoever held the lock before, to look whether the connection lives, found the reply.
+            let mut state = lock(&self.state);
+            state.leading = false;
+            self.hand_over(&mut state);
+            return Led::Ended;
+        }
         let reason = loop {
             match incoming.next() {
                 Ok(Some(reply)) if reply.number == Some(number) => {

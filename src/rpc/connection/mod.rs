@@ -158,6 +158,11 @@ impl Connection {
             Address::Unix(_) => Err(SetupError::Unsupported(
                 "this system has no Unix sockets; use tcp:HOST:PORT".into(),
             )),
+            #[cfg(target_os = "linux")]
+            Address::Shm(path) => crate::Stream::connect(path)
+                .map(Self::from)
+                .map_err(|error| failed(error.into())),
+            #[cfg(not(target_os = "linux"))]
             Address::Shm(_) => Err(no_shm()),
         }
     }
@@ -181,10 +186,19 @@ impl Connection {
     }
 }
 
+#[cfg(not(target_os = "linux"))]
 pub(crate) fn no_shm() -> SetupError {
     SetupError::Unsupported(
-        "shm: addresses are not built in; use unix:/PATH, the client stays the same".into(),
+        "shm: is for Linux so far; use tcp:HOST:PORT, the client stays the same".into(),
     )
+}
+
+#[cfg(target_os = "linux")]
+impl From<crate::Stream> for Connection {
+    fn from(stream: crate::Stream) -> Self {
+        let (reader, writer) = stream.split();
+        Self::from_ends(reader, writer)
+    }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

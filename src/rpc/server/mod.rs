@@ -130,13 +130,18 @@ impl Server {
     /// What the system said, when the listener can accept no more. A shortage of descriptors or memory is waited out.
     pub fn accept(&self, listener: &Listener, codec: Codec) -> std::io::Result<()> {
         loop {
-            let connection = match listener.accept() {
-                Ok(connection) => connection,
+            let arrival = match listener.arrive() {
+                Ok(arrival) => arrival,
                 Err(error) if Closed::is(&error) => return Ok(()),
                 Err(error) => return Err(error),
             };
             let server = self.clone();
-            self.sessions.spawn(move || server.serve(connection, codec));
+            self.sessions.spawn(move || {
+                // A client whose greeting fails is told by the end of its connection.
+                if let Ok(connection) = arrival.greet() {
+                    server.serve(connection, codec);
+                }
+            });
         }
     }
 
