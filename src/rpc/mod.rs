@@ -49,6 +49,9 @@ mod codec;
 mod completions;
 pub mod connection;
 mod error;
+#[cfg(feature = "gob")]
+#[cfg_attr(docsrs, doc(cfg(feature = "gob")))]
+pub mod gob;
 mod listener;
 mod server;
 mod slot;

@@ -53,6 +53,14 @@ impl Buffer {
 
     /// Reads more; frames consumed before are gone then.
     pub(crate) fn fill(&mut self, input: &mut dyn Input, until: Until) -> io::Result<usize> {
+        self.fill_with(|buf| input.read(buf, until))
+    }
+
+    /// The same from anything that reads.
+    pub(crate) fn fill_with(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
@@ -68,7 +76,9 @@ impl Buffer {
                 self.data.resize(self.data.len() * 2, 0);
             }
         }
-        let n = input.read(&mut self.data[self.end..], until)?;
+        let room = &mut self.data[self.end..];
+        // A reader that claims more than it was given must not be believed.
+        let n = read(room)?.min(room.len());
         self.end += n;
         Ok(n)
     }

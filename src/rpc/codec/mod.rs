@@ -7,6 +7,8 @@
 pub(crate) mod base64;
 mod bin;
 mod buffer;
+#[cfg(feature = "gob")]
+mod gob;
 mod json;
 
 use std::{fmt, ops::Range, str::FromStr};
@@ -16,6 +18,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub(crate) use buffer::Buffer;
 
 use super::SetupError;
+#[cfg(feature = "gob")]
+use super::gob::{TypesReceived, TypesSent};
 
 /// How the calls of a connection are written; both sides must have chosen the same.
 ///
@@ -32,6 +36,9 @@ pub enum Codec {
     Bin,
     /// JSON-RPC 1.0 as Go's `net/rpc/jsonrpc` speaks it. Use [`Bytes`](super::Bytes) for bytes.
     Json,
+    /// Go's default, so that an ordinary `net/rpc` program works unchanged. What it can carry, the `gob` module says.
+    #[cfg(feature = "gob")]
+    Gob,
 }
 
 impl FromStr for Codec {
@@ -41,8 +48,14 @@ impl FromStr for Codec {
         match name {
             "bin" => Ok(Self::Bin),
             "json" => Ok(Self::Json),
+            #[cfg(feature = "gob")]
+            "gob" => Ok(Self::Gob),
+            #[cfg(not(feature = "gob"))]
+            "gob" => Err(SetupError::Unsupported(
+                "gob is not built in; build with the feature gob, or take bin or json".into(),
+            )),
             _ => Err(SetupError::Invalid(format!(
-                "{name:?} is no codec; take bin or json"
+                "{name:?} is no codec; take bin, json or gob"
             ))),
         }
     }
@@ -53,6 +66,8 @@ impl fmt::Display for Codec {
         f.write_str(match self {
             Self::Bin => "bin",
             Self::Json => "json",
+            #[cfg(feature = "gob")]
+            Self::Gob => "gob",
         })
     }
 }
@@ -66,6 +81,8 @@ pub(crate) struct Garbage(pub(crate) String);
 pub(crate) enum ReplyTo {
     Number(u64),
     Json(Box<serde_json::value::RawValue>),
+    #[cfg(feature = "gob")]
+    Gob(String, u64),
 }
 
 /// A request whose frame lies in the buffer.
@@ -104,6 +121,9 @@ pub(crate) enum Form {
     Bin,
     Json,
     JsonParams,
+    /// The types described so far, and that of the body.
+    #[cfg(feature = "gob")]
+    Gob(TypesReceived, i64),
 }
 
 /// A body that has left the buffer.
@@ -137,6 +157,8 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], form: &Form) -> Result<T, String> {
         Form::Bin => bin::decode(bytes),
         Form::Json => json::decode(bytes),
         Form::JsonParams => json::decode_params(bytes),
+        #[cfg(feature = "gob")]
+        Form::Gob(types, id) => gob::decode_body(bytes, types, *id),
     }
 }
 
@@ -145,6 +167,8 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], form: &Form) -> Result<T, String> {
 pub(crate) enum Decoder {
     Bin,
     Json(json::Scanner),
+    #[cfg(feature = "gob")]
+    Gob(gob::Stream),
 }
 
 impl Decoder {
@@ -152,6 +176,8 @@ impl Decoder {
         match codec {
             Codec::Bin => Self::Bin,
             Codec::Json => Self::Json(json::Scanner::default()),
+            #[cfg(feature = "gob")]
+            Codec::Gob => Self::Gob(gob::Stream::default()),
         }
     }
 
@@ -160,6 +186,8 @@ impl Decoder {
         match self {
             Self::Bin => bin::request(buffer),
             Self::Json(scanner) => scanner.request(buffer),
+            #[cfg(feature = "gob")]
+            Self::Gob(stream) => stream.request(buffer),
         }
     }
 
@@ -168,6 +196,8 @@ impl Decoder {
         match self {
             Self::Bin => bin::reply(buffer),
             Self::Json(scanner) => scanner.reply(buffer),
+            #[cfg(feature = "gob")]
+            Self::Gob(stream) => stream.reply(buffer),
         }
     }
 }
@@ -179,6 +209,8 @@ impl Decoder {
 pub(crate) enum Encoder {
     Bin,
     Json,
+    #[cfg(feature = "gob")]
+    Gob(TypesSent),
 }
 
 impl Encoder {
@@ -186,6 +218,8 @@ impl Encoder {
         match codec {
             Codec::Bin => Self::Bin,
             Codec::Json => Self::Json,
+            #[cfg(feature = "gob")]
+            Codec::Gob => Self::Gob(TypesSent::default()),
         }
     }
 
@@ -199,6 +233,8 @@ impl Encoder {
         match self {
             Self::Bin => bin::write_request(out, number, method, args),
             Self::Json => json::write_request(out, number, method, args),
+            #[cfg(feature = "gob")]
+            Self::Gob(types) => gob::write_request(types, out, number, method, args),
         }
     }
 
@@ -209,15 +245,29 @@ impl Encoder {
         result: Result<&R, &str>,
     ) -> Result<(), String> {
         match (self, to) {
+            (Self::Bin, ReplyTo::Number(number)) => bin::write_reply(out, *number, result),
             (Self::Json, ReplyTo::Json(id)) => json::write_reply(out, id, result),
-            (_, ReplyTo::Number(number)) => bin::write_reply(out, *number, result),
-            (Self::Bin, ReplyTo::Json(_)) => Err("a reply of another codec".into()),
+            #[cfg(feature = "gob")]
+            (Self::Gob(types), ReplyTo::Gob(method, number)) => {
+                gob::write_reply(types, out, method, *number, result)
+            }
+            _ => Err("a reply to a request of another codec".into()),
         }
     }
 
     /// The frame that was just written has left, or is certain to.
-    pub(crate) fn commit(&mut self) {}
+    pub(crate) fn commit(&mut self) {
+        #[cfg(feature = "gob")]
+        if let Self::Gob(types) = self {
+            types.commit();
+        }
+    }
 
     /// The frame that was just written will never leave.
-    pub(crate) fn roll_back(&mut self) {}
+    pub(crate) fn roll_back(&mut self) {
+        #[cfg(feature = "gob")]
+        if let Self::Gob(types) = self {
+            types.roll_back();
+        }
+    }
 }

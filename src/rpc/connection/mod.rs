@@ -94,6 +94,26 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// A connection is also a plain stream, for what is not calls.
+impl Read for Connection {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.input.read(buf, Until::Forever)
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        self.output.write(buf, Until::Forever)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Connection {
     /// A connection over a transport of one's own.
     pub fn new(
