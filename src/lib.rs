@@ -47,6 +47,9 @@ pub mod error;
 pub mod pipe;
 #[cfg(target_os = "linux")]
 pub mod ring;
+#[cfg(feature = "rpc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
+pub mod rpc;
 mod sync;
 #[cfg(target_os = "linux")]
 mod sys;

@@ -7,8 +7,14 @@
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+#[cfg(all(not(loom), feature = "rpc"))]
+pub(crate) use std::sync::atomic::AtomicBool;
+
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+#[cfg(all(loom, feature = "rpc"))]
+pub(crate) use loom::sync::atomic::AtomicBool;
 
 /// A full fence: no earlier store may be delayed past a later load.
 ///

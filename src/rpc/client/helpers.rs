@@ -1,0 +1,189 @@
+//! The client's threads: each started when first needed, and joined when the client closes.
+
+use std::{
+    io,
+    sync::{Arc, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    super::{CallError, connection::Until, lock},
+    core::{Core, broken, garbage},
+    send::Sent,
+    state::State,
+};
+
+/// How long the background reader waits for a late reply before it looks whether a caller would rather read.
+const SLICE: Duration = Duration::from_millis(100);
+/// After this many slices without a byte, late replies are left for the next caller to read past.
+const SILENT_SLICES: u32 = 10;
+
+impl Core {
+    /// Over a connection without time-outs a caller cannot leave a read, so it must not begin one.
+    pub(super) fn start_reader_if_untimed(self: &Arc<Self>) -> io::Result<()> {
+        if self.input_is_timed {
+            return Ok(());
+        }
+        let mut state = lock(&self.state);
+        // Nobody else may take the lead before the thread has.
+        state.leading = true;
+        self.start_reader(&mut state)
+    }
+
+    /// Sees to it that somebody reads and somebody watches `deadline` when nobody waits for a call.
+    pub(super) fn start_helpers(self: &Arc<Self>, deadline: Option<Instant>) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        self.start_reader(&mut state)?;
+        if deadline.is_some() {
+            if state.has_timer || state.closed {
+                self.timer_needed.notify_one();
+            } else {
+                self.spawn(&mut state, "rpc-deadlines", Self::watch_deadlines)?;
+                state.has_timer = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the replies of calls given up are read, so that the server is not stuck with them.
+    pub(super) fn read_late_replies(self: &Arc<Self>) {
+        let mut state = lock(&self.state);
+        if state.forgotten > 0 && self.start_reader(&mut state).is_ok() {
+            self.hand_over(&mut state);
+        }
+        // Without a thread the next caller reads past them.
+    }
+
+    fn start_reader(self: &Arc<Self>, state: &mut MutexGuard<'_, State>) -> io::Result<()> {
+        if !state.has_reader && !state.closed {
+            self.spawn(state, "rpc-replies", Self::read_in_background)?;
+            state.has_reader = true;
+        }
+        Ok(())
+    }
+
+    fn spawn(
+        self: &Arc<Self>,
+        state: &mut MutexGuard<'_, State>,
+        name: &str,
+        run: fn(&Self),
+    ) -> io::Result<()> {
+        let core = Arc::clone(self);
+        let thread = thread::Builder::new()
+            .name(name.into())
+            .spawn(move || run(&core))?;
+        state.threads.retain(|thread| !thread.is_finished());
+        state.threads.push(thread);
+        Ok(())
+    }
+
+    fn read_in_background(&self) {
+        if !self.input_is_timed {
+            self.lead_in_background();
+            return;
+        }
+        let mut state = lock(&self.state);
+        while state.reason.is_none() {
+            if !state.leading && state.followers.is_empty() && self.needs_reader(&state) {
+                state.leading = true;
+                drop(state);
+                self.lead_in_background();
+                state = lock(&self.state);
+            } else {
+                state = self
+                    .reading_needed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// Reads while there are calls that nobody waits for; `State::leading` is set.
+    fn lead_in_background(&self) {
+        let mut incoming = lock(&self.incoming);
+        let mut silent = 0;
+        let reason = loop {
+            match incoming.next() {
+                Ok(Some(reply)) => {
+                    self.deliver(&incoming, reply);
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => break garbage(error),
+            }
+            let until = {
+                let mut state = lock(&self.state);
+                if state.started > 0 || !self.input_is_timed {
+                    Until::Forever
+                } else {
+                    if silent >= SILENT_SLICES {
+                        state.forgotten = 0;
+                    }
+                    if state.forgotten == 0 || !state.followers.is_empty() {
+                        state.leading = false;
+                        self.hand_over(&mut state);
+                        return;
+                    }
+                    Until::At(Instant::now() + SLICE)
+                }
+            };
+            match incoming.fill(until) {
+                Ok(0) => break CallError::UnexpectedEof,
+                Ok(_) => silent = 0,
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => silent += 1,
+                Err(error) => break broken(error),
+            }
+        };
+        drop(incoming);
+        self.end(reason);
+        lock(&self.state).leading = false;
+    }
+
+    /// Gives up started calls at their deadlines.
+    fn watch_deadlines(&self) {
+        let mut state = lock(&self.state);
+        while state.reason.is_none() {
+            let Some(&(deadline, number)) = state.deadlines.first() else {
+                state = self
+                    .timer_needed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                drop(state);
+                self.give_up(number, CallError::Deadline);
+                state = lock(&self.state);
+            } else {
+                state = self
+                    .timer_needed
+                    .wait_timeout(state, left)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+            }
+        }
+    }
+
+    /// Leaves the rest of the frame, and the turn to write, to a thread.
+    pub(super) fn finish_in_background(self: &Arc<Self>) -> Sent {
+        let mut state = lock(&self.state);
+        match self.spawn(&mut state, "rpc-frame", Self::finish_frame) {
+            Ok(()) => Sent::Yes,
+            Err(error) => {
+                self.give_turn(&mut state);
+                Sent::Poisoned(broken(error))
+            }
+        }
+    }
+
+    fn finish_frame(&self) {
+        let result = lock(&self.outgoing).write_rest(Until::Forever);
+        // No call is accepted after a failure, so nobody takes the turn to append to half a frame.
+        if let Err(error) = result {
+            self.poison(broken(error));
+        }
+        self.give_turn(&mut lock(&self.state));
+    }
+}

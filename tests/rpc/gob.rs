@@ -1,0 +1,385 @@
+//! Gob streams against recorded ones and against themselves.
+
+use std::{collections::BTreeMap, io::ErrorKind, io::Write, net::Shutdown, thread};
+
+use ringpipe::rpc::{
+    Bytes, Codec, Connection, Server,
+    gob::{Decoder, Encoder},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::setup::{Gate, arith, read_all, understand, watched};
+
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Data {
+    name: String,
+    value: i64,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Inner {
+    label: String,
+    on: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Everything {
+    bool: bool,
+    int: i64,
+    small: i8,
+    uint: u64,
+    float: f64,
+    single: f32,
+    text: String,
+    bytes: Bytes,
+    list: Vec<i64>,
+    texts: Vec<String>,
+    array: [i64; 3],
+    map: BTreeMap<String, i64>,
+    inner: Inner,
+    inners: Vec<Inner>,
+    by_name: BTreeMap<String, Inner>,
+    nested: Vec<Vec<i64>>,
+    nothing: String,
+    pointer: Option<Inner>,
+}
+
+pub(crate) fn everything() -> Everything {
+    let inner = |label: &str, on| Inner {
+        label: label.into(),
+        on,
+    };
+    Everything {
+        bool: true,
+        int: -123_456_789,
+        small: -128,
+        uint: u64::MAX,
+        float: -1.5e300,
+        single: 0.25,
+        text: "héllo".into(),
+        bytes: vec![0, 255, 10].into(),
+        list: vec![1, -1, 0, i64::MIN],
+        texts: vec!["".into(), "x".into()],
+        array: [1, 0, -3],
+        map: [("one".into(), 1)].into(),
+        inner: inner("in", true),
+        inners: vec![inner("a", false), inner("", true)],
+        by_name: [("k".into(), inner("v", true))].into(),
+        nested: vec![vec![1, 2], vec![], vec![3]],
+        nothing: String::new(),
+        pointer: Some(inner("p", false)),
+    }
+}
+
+/// What `tests/go/gob_types.go` writes, without what only Go has.
+pub(crate) fn write_types(stream: impl Write) {
+    let mut encoder = Encoder::new(stream);
+    let data = |name: &str, value| Data {
+        name: name.into(),
+        value,
+    };
+    encoder.encode(&data("Example", 123)).unwrap();
+    encoder.encode(&data("Again", -5)).unwrap();
+    encoder.encode(&everything()).unwrap();
+    encoder.encode(&Everything::default()).unwrap();
+    encoder.encode(&17_i64).unwrap();
+    encoder.encode("text").unwrap();
+    encoder.encode(&Bytes::from(b"bytes".to_vec())).unwrap();
+    encoder.encode(&[1_i64, 2, 3][..]).unwrap();
+    encoder.encode(&BTreeMap::from([("a", 1_i64)])).unwrap();
+    encoder.encode(&2.5).unwrap();
+    encoder.encode(&true).unwrap();
+    encoder.encode(&300_u64).unwrap();
+}
+
+/// Reads what `tests/go/gob_types.go` writes.
+pub(crate) fn check_types(stream: &[u8]) {
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "PascalCase")]
+    struct After {
+        kept: i64,
+        new: String,
+        also: (i64, i64),
+        inner: Inner,
+        maybe: Option<i64>,
+    }
+    let mut decoder = Decoder::new(stream);
+    fn next<T: DeserializeOwned>(decoder: &mut Decoder<&[u8]>) -> T {
+        decoder
+            .decode()
+            .unwrap()
+            .expect("the stream ends too early")
+    }
+    let data: Data = next(&mut decoder);
+    assert_eq!((data.name.as_str(), data.value), ("Example", 123));
+    let data: Data = next(&mut decoder);
+    assert_eq!((data.name.as_str(), data.value), ("Again", -5));
+    assert_eq!(next::<Everything>(&mut decoder), everything());
+    assert_eq!(next::<Everything>(&mut decoder), Everything::default());
+    assert_eq!(
+        next::<After>(&mut decoder),
+        After {
+            kept: 7,
+            new: String::new(),
+            also: (0, 0),
+            inner: Inner::default(),
+            maybe: None,
+        }
+    );
+    assert_eq!(next::<i64>(&mut decoder), 17);
+    assert_eq!(next::<String>(&mut decoder), "text");
+    assert_eq!(&*next::<Bytes>(&mut decoder), b"bytes");
+    assert_eq!(next::<Vec<i64>>(&mut decoder), [1, 2, 3]);
+    assert_eq!(
+        next::<BTreeMap<String, i64>>(&mut decoder),
+        BTreeMap::from([("a".into(), 1)])
+    );
+    assert_eq!(next::<f64>(&mut decoder), 2.5);
+    assert!(next::<bool>(&mut decoder));
+    assert_eq!(next::<u16>(&mut decoder), 300);
+    assert_eq!(decoder.decode::<Data>().unwrap(), None);
+}
+
+fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    let mut stream = Vec::new();
+    Encoder::new(&mut stream).encode(value).unwrap();
+    stream
+}
+
+fn decode<T: DeserializeOwned>(stream: &[u8]) -> Result<T, String> {
+    Decoder::new(stream)
+        .decode()
+        .map(Option::unwrap)
+        .map_err(|error| error.to_string())
+}
+
+const DATA: &str = "25 ff 81 03 01 01 04 44 61 74 61 01 ff 82 00 01 02 01 04 4e 61 6d 65 01 0c 00 \
+                    01 05 56 61 6c 75 65 01 04 00 00 00 \
+                    0f ff 82 01 07 45 78 61 6d 70 6c 65 01 ff f6 00";
+
+fn hex(text: &str) -> Vec<u8> {
+    text.split_whitespace()
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_bytes_are_those_of_go() {
+    let data = Data {
+        name: "Example".into(),
+        value: 123,
+    };
+    let mut stream = Vec::new();
+    let mut encoder = Encoder::new(&mut stream);
+    encoder.encode(&data).unwrap();
+    encoder.encode(&data).unwrap();
+    let known = hex(DATA);
+    assert_eq!(stream[..54], known);
+    assert_eq!(stream[54..], known[38..], "the type is told once");
+}
+
+#[test]
+fn recorded_go_streams_of_either_numbering_are_read() {
+    check_types(include_bytes!("../data/go-types-64.gob"));
+    check_types(include_bytes!("../data/go-types-65.gob"));
+}
+
+#[test]
+fn every_kind_of_value_reads_back() {
+    assert_eq!(
+        decode::<Everything>(&encode(&everything())).unwrap(),
+        everything()
+    );
+    let mut stream = Vec::new();
+    write_types(&mut stream);
+    let mut decoder = Decoder::new(&stream[..]);
+    for _ in 0..2 {
+        decoder.decode::<Data>().unwrap().unwrap();
+    }
+    assert_eq!(decoder.decode::<Everything>().unwrap(), Some(everything()));
+    assert_eq!(
+        decoder.decode::<Everything>().unwrap(),
+        Some(Everything::default())
+    );
+}
+
+#[test]
+fn a_struct_seen_empty_first_and_filled_later_reads_back_each_time() {
+    let mut stream = Vec::new();
+    let mut encoder = Encoder::new(&mut stream);
+    let sent = [Everything::default(), everything(), Everything::default()];
+    for value in &sent {
+        encoder.encode(value).unwrap();
+    }
+    let mut decoder = Decoder::new(&stream[..]);
+    for value in sent {
+        assert_eq!(decoder.decode::<Everything>().unwrap(), Some(value));
+    }
+}
+
+#[test]
+fn kinds_do_not_mix_and_numbers_do_not_overflow() {
+    assert!(
+        decode::<u64>(&encode(&1_i64))
+            .unwrap_err()
+            .contains("type mismatch")
+    );
+    assert!(
+        decode::<i64>(&encode(&1_u64))
+            .unwrap_err()
+            .contains("type mismatch")
+    );
+    assert!(
+        decode::<i64>(&encode(&1.0))
+            .unwrap_err()
+            .contains("type mismatch")
+    );
+    assert!(
+        decode::<String>(&encode(&true))
+            .unwrap_err()
+            .contains("type mismatch")
+    );
+    assert!(
+        decode::<Vec<i64>>(&encode(&17_i64))
+            .unwrap_err()
+            .contains("type mismatch")
+    );
+    assert!(
+        decode::<[i64; 2]>(&encode(&[1_i64, 2, 3]))
+            .unwrap_err()
+            .contains("length 2")
+    );
+    assert!(
+        decode::<Data>(&encode(&[1_i64][..]))
+            .unwrap_err()
+            .contains("type mismatch")
+    );
+    assert!(decode::<u8>(&encode(&256_u64)).is_err());
+    assert!(decode::<i8>(&encode(&-129_i64)).is_err());
+    assert!(decode::<f32>(&encode(&1e300)).is_err());
+    assert_eq!(decode::<u8>(&encode(&255_u64)).unwrap(), 255);
+    assert_eq!(decode::<i8>(&encode(&-128_i64)).unwrap(), -128);
+}
+
+#[test]
+fn what_gob_cannot_express_is_unsupported_and_writes_nothing() {
+    #[derive(Serialize)]
+    enum Choice {
+        A,
+        B(i64),
+    }
+    let mut stream = Vec::new();
+    let mut encoder = Encoder::new(&mut stream);
+    let errors = [
+        encoder.encode(&Choice::A).unwrap_err(),
+        encoder.encode(&Choice::B(1)).unwrap_err(),
+        encoder.encode(&'c').unwrap_err(),
+        encoder.encode(&1_i128).unwrap_err(),
+        encoder.encode(&(1_i64, "mixed")).unwrap_err(),
+        encoder.encode(&[Some(1_i64), None][..]).unwrap_err(),
+        encoder.encode(&Vec::<i64>::new()).unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    }
+    encoder.encode(&17_i64).unwrap();
+    assert_eq!(stream, encode(&17_i64));
+}
+
+#[test]
+fn after_a_value_of_another_type_the_next_one_is_read() {
+    let mut stream = Vec::new();
+    let mut encoder = Encoder::new(&mut stream);
+    encoder.encode("text").unwrap();
+    encoder.encode(&17_i64).unwrap();
+    let mut decoder = Decoder::new(&stream[..]);
+    assert_eq!(
+        decoder.decode::<i64>().unwrap_err().kind(),
+        ErrorKind::InvalidData
+    );
+    assert_eq!(decoder.decode::<i64>().unwrap(), Some(17));
+}
+
+#[test]
+fn a_stream_cut_or_changed_anywhere_is_an_error_or_another_value() {
+    let mut whole = Vec::new();
+    write_types(&mut whole);
+    for length in 0..whole.len() {
+        let mut decoder = Decoder::new(&whole[..length]);
+        while let Ok(Some(_)) = decoder.decode::<Everything>() {}
+    }
+    let mut cases = 0;
+    for at in 0..whole.len() {
+        for value in [
+            0,
+            1,
+            0x7f,
+            0x80,
+            0xf8,
+            0xff,
+            whole[at] ^ 1,
+            whole[at].wrapping_add(1),
+        ] {
+            let mut changed = whole.clone();
+            changed[at] = value;
+            let mut decoder = Decoder::new(&changed[..]);
+            for _ in 0..13 {
+                if let Ok(None) = decoder.decode::<Everything>() {
+                    break;
+                }
+            }
+            cases += 1;
+        }
+    }
+    println!("{} cuts, {cases} changes", whole.len());
+}
+
+#[test]
+fn values_nested_too_deep_are_refused() {
+    // A list of itself, a thousand deep.
+    let mut stream = vec![
+        0x0b, 0xff, 0x81, 0x02, 0x01, 0x02, 0xff, 0x82, 0x00, 0x01, 0xff, 0x82,
+    ];
+    stream[0] = 13;
+    stream.extend_from_slice(&[0, 0]);
+    let mut value = vec![0xff, 0x82, 0x00];
+    value.extend_from_slice(&[1; 1000]);
+    value.push(0);
+    stream.extend_from_slice(&[0xfe, (value.len() >> 8) as u8, value.len() as u8]);
+    stream.extend_from_slice(&value);
+    let error = decode::<serde::de::IgnoredAny>(&stream).unwrap_err();
+    assert!(error.contains("lie in each other"), "{error}");
+}
+
+#[test]
+fn recorded_go_clients_get_answers_and_recorded_go_servers_are_understood() {
+    watched("recorded calls", || {
+        for (requests, replies) in [
+            (
+                &include_bytes!("../data/go-arith-64-requests.gob")[..],
+                &include_bytes!("../data/go-arith-64-replies.gob")[..],
+            ),
+            (
+                &include_bytes!("../data/go-arith-65-requests.gob")[..],
+                &include_bytes!("../data/go-arith-65-replies.gob")[..],
+            ),
+        ] {
+            let server = Server::new();
+            server
+                .register(arith("Arith", &Gate::default().into()))
+                .unwrap();
+            let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+            let serving = thread::spawn(move || server.serve(Connection::from(theirs), Codec::Gob));
+            ours.write_all(requests).unwrap();
+            ours.shutdown(Shutdown::Write).unwrap();
+            let answers = read_all(&mut ours);
+            serving.join().unwrap();
+            for replies in [&answers[..], replies] {
+                understand(Codec::Gob, replies);
+            }
+        }
+    });
+}

@@ -1,0 +1,155 @@
+//! JSON-RPC 1.0 to the letter.
+
+use std::{io::Write, net::Shutdown, os::unix::net::UnixStream, thread};
+
+use ringpipe::rpc::{CallError, Client, Codec, Connection, Limits, Server, Service};
+
+use crate::setup::{Gate, against_socket, arith, read_all, understand, watched};
+
+/// What a server answers to `requests`.
+fn answers(requests: &str) -> String {
+    // One at a time, so that the answers come in the order of the requests.
+    let server = Server::with_limits(Limits::default().in_flight(1));
+    server
+        .register(arith("Arith", &Gate::default().into()))
+        .unwrap();
+    server
+        .register(
+            Service::new("Kinds")
+                .method("None", |_: i64| Ok::<_, String>(None::<i64>))
+                .method("Big", |n: u64| Ok::<_, String>(n)),
+        )
+        .unwrap();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let serving = thread::spawn(move || server.serve(Connection::from(theirs), Codec::Json));
+    ours.write_all(requests.as_bytes()).unwrap();
+    ours.shutdown(Shutdown::Write).unwrap();
+    let text = String::from_utf8(read_all(&mut ours)).unwrap();
+    serving.join().unwrap();
+    text
+}
+
+#[test]
+fn a_recorded_go_client_gets_what_a_go_server_told_it() {
+    let requests = include_str!("../data/go-arith-requests.json");
+    assert_eq!(
+        answers(requests),
+        include_str!("../data/go-arith-replies.json")
+    );
+}
+
+#[test]
+fn a_recorded_go_server_is_understood() {
+    watched("recorded server", || {
+        understand(Codec::Json, include_bytes!("../data/go-arith-replies.json"));
+    });
+}
+
+#[test]
+fn an_id_comes_back_as_it_was_sent() {
+    for id in [
+        "0",
+        "18446744073709551615",
+        "-1.50e+3",
+        "\"text \\u00e9\"",
+        "null",
+        "[1, {\"a\":2}]",
+        "{\"x\":null}",
+        "true",
+    ] {
+        let request = format!(
+            "{{\"method\":\"Arith.Multiply\",\"params\":[{{\"A\":2,\"B\":3}}],\"id\":{id}}}"
+        );
+        assert_eq!(
+            answers(&request),
+            format!("{{\"id\":{id},\"result\":6,\"error\":null}}\n")
+        );
+    }
+}
+
+#[test]
+fn a_success_is_never_null() {
+    let reply = |method: &str, params: &str| {
+        answers(&format!(
+            "{{\"method\":\"{method}\",\"params\":[{params}],\"id\":1}}"
+        ))
+    };
+    assert_eq!(
+        reply("Arith.Nothing", "null"),
+        "{\"id\":1,\"result\":{},\"error\":null}\n"
+    );
+    assert_eq!(
+        reply("Kinds.None", "1"),
+        "{\"id\":1,\"result\":{},\"error\":null}\n"
+    );
+}
+
+#[test]
+fn whole_numbers_are_exact() {
+    let request = "{\"method\":\"Kinds.Big\",\"params\":[18446744073709551615],\"id\":1}";
+    assert_eq!(
+        answers(request),
+        "{\"id\":1,\"result\":18446744073709551615,\"error\":null}\n"
+    );
+}
+
+#[test]
+fn bytes_are_base64() {
+    let request = "{\"method\":\"Arith.Echo\",\"params\":[\"/wAK\"],\"id\":1}";
+    assert_eq!(
+        answers(request),
+        "{\"id\":1,\"result\":\"/wAK\",\"error\":null}\n"
+    );
+    let nil = "{\"method\":\"Arith.Echo\",\"params\":[null],\"id\":1}";
+    assert_eq!(answers(nil), "{\"id\":1,\"result\":\"\",\"error\":null}\n");
+}
+
+#[test]
+fn params_hold_exactly_one_element() {
+    for (params, text) in [
+        ("", "jsonrpc: request body missing params"),
+        ("\"params\":null,", "jsonrpc: request body missing params"),
+        (
+            "\"params\":[],",
+            "params must hold exactly one element, not 0",
+        ),
+        (
+            "\"params\":[1,2,3],",
+            "params must hold exactly one element, not 3",
+        ),
+    ] {
+        assert_eq!(
+            answers(&format!("{{\"method\":\"Arith.Wait\",{params}\"id\":1}}")),
+            format!("{{\"id\":1,\"result\":null,\"error\":\"{text}\"}}\n")
+        );
+    }
+}
+
+#[test]
+fn objects_may_stand_in_any_layout() {
+    let request = "  {\n\t\"ID\" : 7 , \"extra\":{\"}\":\"\\\"{\"},\"params\":[ {\"B\":3,\"A\":2,\"C\":[]} ]\r\n,\"method\":\"Arith.Multip\\u006cy\"}\n\n";
+    let reply = "{\"id\":7,\"result\":6,\"error\":null}\n";
+    assert_eq!(answers(request), reply);
+    assert_eq!(answers(&request.repeat(3)), reply.repeat(3));
+}
+
+#[test]
+fn an_error_need_not_be_text() {
+    watched("odd errors", || {
+        for (error, text) in [
+            ("\"plain\"", "plain"),
+            ("\"\"", "unspecified error"),
+            ("{\"code\":5}", "{\"code\":5}"),
+            ("17", "17"),
+        ] {
+            let (ours, mut theirs) = against_socket();
+            let client = Client::new(ours, Codec::Json).unwrap();
+            let call = client.start::<_, i64>("A.B", &1);
+            writeln!(theirs, "{{\"id\":0,\"result\":null,\"error\":{error}}}").unwrap();
+            match call.wait() {
+                Err(CallError::Server(got)) => assert_eq!(got, text),
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+}

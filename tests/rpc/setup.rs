@@ -1,0 +1,309 @@
+//! What the tests of the calls share: connections of every kind, a service, and a watchdog.
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    os::unix::net::UnixStream,
+    panic::{self, AssertUnwindSafe},
+    process,
+    sync::{Arc, Condvar, Mutex, mpsc},
+    thread,
+    time::Duration,
+};
+
+use ringpipe::rpc::{Bytes, CallError, Client, Codec, Connection, Limits, Server, Service};
+use serde::{Deserialize, Serialize};
+
+pub(crate) const CODECS: [Codec; 3] = [Codec::Bin, Codec::Json, Codec::Gob];
+
+/// What carries the calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Ring,
+    Unix,
+    Tcp,
+    /// A stream that knows no time-outs, so that threads must do what callers do elsewhere.
+    Untimed,
+}
+
+pub(crate) const TRANSPORTS: [Transport; 4] = [
+    Transport::Ring,
+    Transport::Unix,
+    Transport::Tcp,
+    Transport::Untimed,
+];
+
+/// The two sides of a new connection: the client's and the server's.
+pub(crate) fn connect(transport: Transport) -> (Connection, Connection) {
+    match transport {
+        Transport::Ring => {
+            let (their_reader, our_writer) = ring();
+            let (our_reader, their_writer) = ring();
+            (
+                Connection::from_ends(our_reader, our_writer),
+                Connection::from_ends(their_reader, their_writer),
+            )
+        }
+        Transport::Unix => {
+            let (a, b) = UnixStream::pair().unwrap();
+            (a.into(), b.into())
+        }
+        Transport::Tcp => {
+            let (a, b) = tcp_pair();
+            (Connection::tcp(a).unwrap(), Connection::tcp(b).unwrap())
+        }
+        Transport::Untimed => {
+            let (a, b) = UnixStream::pair().unwrap();
+            (untimed(a), untimed(b))
+        }
+    }
+}
+
+fn ring() -> (ringpipe::Reader, ringpipe::Writer) {
+    // Two busy waiters for each connection would starve each other on a machine with two processors.
+    ringpipe::Options::new()
+        .capacity(1 << 16)
+        .wait(ringpipe::Wait::Park)
+        .ring()
+        .unwrap()
+}
+
+pub(crate) fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let a = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (a, listener.accept().unwrap().0)
+}
+
+fn untimed(stream: UnixStream) -> Connection {
+    let (reader, writer) = (stream.try_clone().unwrap(), stream.try_clone().unwrap());
+    Connection::from_streams(reader, writer, move || {
+        let _ = stream.shutdown(Shutdown::Both);
+    })
+}
+
+/// A client's or server's side, and the bare socket on the other.
+pub(crate) fn against_socket() -> (Connection, UnixStream) {
+    let (a, b) = UnixStream::pair().unwrap();
+    (a.into(), b)
+}
+
+/// Runs `test` for every transport and codec, each in time.
+pub(crate) fn everywhere(test: impl Fn(&Scene) + Send + Sync + 'static) {
+    let test = Arc::new(test);
+    let mut count = 0;
+    for transport in TRANSPORTS {
+        for codec in CODECS {
+            let test = Arc::clone(&test);
+            watched(&format!("{transport:?} with {codec}"), move || {
+                let scene = Scene::new(transport, codec);
+                test(&scene);
+                scene.end();
+            });
+            count += 1;
+        }
+    }
+    println!("{count} combinations");
+}
+
+/// Runs `test`, and ends the process if it hangs.
+pub(crate) fn watched(what: &str, test: impl FnOnce() + Send + 'static) {
+    let (done, waiting) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let result = panic::catch_unwind(AssertUnwindSafe(test));
+        let _ = done.send(());
+        result
+    });
+    if waiting.recv_timeout(Duration::from_secs(60)).is_err() {
+        eprintln!("{what}: still running after 60 s");
+        process::abort();
+    }
+    if let Err(panic) = thread.join().unwrap() {
+        eprintln!("with {what}:");
+        panic::resume_unwind(panic);
+    }
+}
+
+/// A server of [`arith`] and a client of it.
+pub(crate) struct Scene {
+    pub(crate) transport: Transport,
+    pub(crate) codec: Codec,
+    pub(crate) client: Client,
+    pub(crate) server: Server,
+    pub(crate) gate: Arc<Gate>,
+    serving: thread::JoinHandle<()>,
+}
+
+impl Scene {
+    pub(crate) fn new(transport: Transport, codec: Codec) -> Self {
+        let server = Server::with_limits(Limits::default().message(1 << 20));
+        let gate = Arc::new(Gate::default());
+        server.register(arith("Arith", &gate)).unwrap();
+        let (ours, theirs) = connect(transport);
+        let serving = {
+            let server = server.clone();
+            thread::spawn(move || server.serve(theirs, codec))
+        };
+        Self {
+            transport,
+            codec,
+            client: Client::new(ours, codec).unwrap(),
+            server,
+            gate,
+            serving,
+        }
+    }
+
+    /// Another client of the same server, and the thread that serves it.
+    pub(crate) fn another(&self) -> (Client, thread::JoinHandle<()>) {
+        let (ours, theirs) = connect(self.transport);
+        let (server, codec) = (self.server.clone(), self.codec);
+        let serving = thread::spawn(move || server.serve(theirs, codec));
+        (Client::new(ours, codec).unwrap(), serving)
+    }
+
+    pub(crate) fn multiply(&self, a: i64, b: i64) -> i64 {
+        self.client.call("Arith.Multiply", &Args { a, b }).unwrap()
+    }
+
+    /// The connection has to work to the end, and nothing may be left of it.
+    fn end(self) {
+        self.gate.open();
+        assert_eq!(self.client.pending(), 0);
+        let _ = self.client.close();
+        self.serving.join().unwrap();
+        assert_eq!(self.server.connections(), 0);
+        self.server.close();
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Args {
+    pub(crate) a: i64,
+    pub(crate) b: i64,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Quotient {
+    pub(crate) quo: i64,
+    pub(crate) rem: i64,
+}
+
+/// Where methods wait until the test lets them go.
+#[derive(Default)]
+pub(crate) struct Gate {
+    state: Mutex<(usize, bool)>,
+    changed: Condvar,
+}
+
+impl Gate {
+    /// Waits inside a method until the gate is open.
+    pub(crate) fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.0 += 1;
+        self.changed.notify_all();
+        while !state.1 {
+            state = self.changed.wait(state).unwrap();
+        }
+        state.0 -= 1;
+    }
+
+    /// Waits until `n` methods stand before the gate at the same time.
+    pub(crate) fn wait_for(&self, n: usize) {
+        let mut state = self.state.lock().unwrap();
+        while state.0 < n {
+            state = self.changed.wait(state).unwrap();
+        }
+    }
+
+    pub(crate) fn open(&self) {
+        self.state.lock().unwrap().1 = true;
+        self.changed.notify_all();
+    }
+}
+
+pub(crate) fn arith(name: &str, gate: &Arc<Gate>) -> Service {
+    let gate = Arc::clone(gate);
+    Service::new(name)
+        .method("Multiply", |args: Args| Ok::<_, String>(args.a * args.b))
+        .method("Divide", |args: Args| match args.b {
+            0 => Err("divide by zero"),
+            b => Ok(Quotient {
+                quo: args.a / b,
+                rem: args.a % b,
+            }),
+        })
+        .method("Echo", |bytes: Bytes| Ok::<_, String>(bytes))
+        .method("Nothing", |()| Ok::<_, String>(()))
+        .method("Wait", move |n: i64| {
+            gate.pass();
+            Ok::<_, String>(n)
+        })
+        .method("Panic", |n: i64| -> Result<i64, String> {
+            panic!("number {n}")
+        })
+}
+
+/// Reads everything until the other side ends.
+pub(crate) fn read_all(stream: &mut impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// Reads one frame of the codec `bin`, without its length.
+pub(crate) fn read_frame(stream: &mut impl Read) -> Vec<u8> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut frame = vec![0; u32::from_le_bytes(length) as usize];
+    stream.read_exact(&mut frame).unwrap();
+    frame
+}
+
+/// Writes one frame of the codec `bin`.
+pub(crate) fn write_frame(stream: &mut impl Write, frame: &[u8]) {
+    let mut bytes = u32::try_from(frame.len()).unwrap().to_le_bytes().to_vec();
+    bytes.extend_from_slice(frame);
+    stream.write_all(&bytes).unwrap();
+}
+
+/// Panics of methods are tested here, and are no news on the terminal; all others are.
+pub(crate) fn hush() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let default = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let ours = thread::current()
+                .name()
+                .is_some_and(|name| name.starts_with("rpc-"));
+            let planned = info
+                .payload()
+                .downcast_ref::<String>()
+                .is_some_and(|text| text.starts_with("number "));
+            if !(ours || planned) || !planned {
+                default(info);
+            }
+        }));
+    });
+}
+
+/// A client whose server says just what was recorded, each reply after its request.
+pub(crate) fn understand(codec: Codec, replies: &[u8]) {
+    let (ours, mut theirs) = against_socket();
+    let client = Client::new(ours, codec).unwrap();
+    let args = |b| Args { a: 17, b };
+    let product = client.start::<_, i64>("Arith.Multiply", &args(8));
+    let quotient = client.start::<_, Quotient>("Arith.Divide", &args(8));
+    let by_zero = client.start::<_, Quotient>("Arith.Divide", &args(0));
+    let nope = client.start::<_, i64>("Arith.Nope", &args(8));
+    theirs.write_all(replies).unwrap();
+    assert_eq!(product.wait().unwrap(), 136);
+    assert_eq!(quotient.wait().unwrap(), Quotient { quo: 2, rem: 1 });
+    for (call, text) in [
+        (by_zero.wait().map(drop), "divide by zero"),
+        (nope.wait().map(drop), "rpc: can't find method Arith.Nope"),
+    ] {
+        assert!(matches!(call, Err(CallError::Server(got)) if got == text));
+    }
+}
