@@ -4,6 +4,10 @@
 #[path = "support/signals.rs"]
 mod signals;
 
+#[cfg(target_os = "linux")]
+#[path = "support/polled.rs"]
+mod polled;
+
 use ringpipe::conformance::{Suite, model::Model};
 
 /// Runs a suite, prints its table, and fails with it.
@@ -41,8 +45,9 @@ fn the_buffered_model_keeps_every_rule() {
 mod ring {
     use std::{io, os::unix::net::UnixStream, thread};
 
+    use crate::polled::Polled;
     use ringpipe::{
-        Options, Reader, Wait, Writer,
+        Doorbell, Options, Reader, Wait, Writer,
         conformance::{Rules, Suite},
     };
 
@@ -52,6 +57,26 @@ mod ring {
         Suite::new(format!("ring in threads, {wait:?}"), Rules::ring(CAPACITY), move || {
             Ok(Options::new().capacity(CAPACITY).wait(wait).ring()?)
         })
+    }
+
+    #[test]
+    fn a_ring_with_descriptors_keeps_every_rule() {
+        conforms!(Suite::new("ring with descriptors", Rules::ring(CAPACITY), || {
+            Ok(Options::new().capacity(CAPACITY).doorbell(Doorbell::EventFd).ring()?)
+        }));
+    }
+
+    /// What may block waits in `poll`, the way of an event loop. Deadlines and timeouts are then the loop's affair.
+    #[test]
+    fn a_polled_ring_keeps_every_rule_that_has_no_deadline() {
+        let suite = Suite::new("ring, polled", Rules::ring(CAPACITY), || {
+            let ring = Options::new().capacity(CAPACITY).doorbell(Doorbell::EventFd).ring()?;
+            Ok((Polled::new(ring.0.pollable()?), Polled::new(ring.1.pollable()?)))
+        });
+        let groups = ["read.", "write.", "close.", "errors.", "unwind.", "vectored.", "integrity."];
+        let groups = groups.into_iter().chain(["nonblocking.", "gate.each", "gate.reads"]);
+        let drain = ["drain.every", "drain.a_close"];
+        conforms!(groups.chain(drain).fold(suite, Suite::only));
     }
 
     #[test]
