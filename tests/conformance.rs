@@ -8,7 +8,7 @@ mod signals;
 #[path = "support/polled.rs"]
 mod polled;
 
-use ringpipe::conformance::{Suite, model::Model};
+use ringpipe::conformance::{Rules, Suite, model::Model};
 
 /// Runs a suite, prints its table, and fails with it.
 macro_rules! conforms {
@@ -22,6 +22,11 @@ macro_rules! conforms {
             panic!("{table}");
         }
     }};
+}
+
+#[test]
+fn the_in_memory_pipe_keeps_every_rule() {
+    conforms!(Suite::new("in-memory pipe", Rules::in_memory(), || Ok(ringpipe::pipe())).parallel());
 }
 
 #[test]

@@ -135,10 +135,10 @@ impl Core {
 
     /// The error of the other end as it arrives here.
     pub(super) fn closed_with(&self, cause: Cause, said: bool) -> io::Error {
-        let same_object = self.errors == Errors::SameObject
-            && !self.is(Break::ErrorObjectIsLost)
-            && !(said && self.is(Break::ErrorObjectIsGivenOnce))
-            && !(cause.to_string().len() > TEXT && self.is(Break::LongTextLeavesItsObject));
+        let leaves_its_object = self.is(Break::ErrorObjectIsLost)
+            || (said && self.is(Break::ErrorObjectIsGivenOnce))
+            || (cause.to_string().len() > TEXT && self.is(Break::LongTextLeavesItsObject));
+        let same_object = self.errors == Errors::SameObject && !leaves_its_object;
         if same_object && !self.is(Break::ErrorKindIsLost) && !self.is(Break::ErrorTextIsLost) {
             return Error::ClosedWith(cause).into();
         }

@@ -118,7 +118,7 @@ impl Core {
     /// The reader has all it will ever get.
     fn nothing_more(&self, state: &State) -> bool {
         if state.reader.word.is_some() {
-            return !(self.is(Break::ClosedReaderStillReads) && !state.buffer.is_empty());
+            return state.buffer.is_empty() || !self.is(Break::ClosedReaderStillReads);
         }
         let Some(word) = &state.writer.word else {
             return false;
@@ -226,7 +226,7 @@ impl Core {
         n
     }
 
-    fn hurt(&self, state: &mut State, bytes: &mut Vec<u8>) {
+    fn hurt(&self, state: &mut State, bytes: &mut [u8]) {
         let border = self.capacity.unwrap_or(usize::MAX) as u64;
         for at in 0..bytes.len() {
             state.moved += 1;

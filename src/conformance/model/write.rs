@@ -232,14 +232,11 @@ impl Core {
             }
         }
         let own_closed = state.writer.word.is_some();
+        let silent = (own_closed && !self.is(Break::WriterHearsAfterOwnClose))
+            || (said && self.is(Break::WriterHearsTheErrorOnce))
+            || self.is(Break::ReaderErrorIsLost);
         let error = match &state.reader.word {
-            Some(Word::Error(cause))
-                if (!own_closed || self.is(Break::WriterHearsAfterOwnClose))
-                    && !self.is(Break::ReaderErrorIsLost)
-                    && !(said && self.is(Break::WriterHearsTheErrorOnce)) =>
-            {
-                self.closed_with(cause.clone(), said)
-            }
+            Some(Word::Error(cause)) if !silent => self.closed_with(cause.clone(), said),
             _ => Error::Closed.into(),
         };
         Err(error)
