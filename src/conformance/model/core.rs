@@ -287,7 +287,7 @@ impl Core {
         }
         let end = state.end(side);
         let again = end.word.is_some();
-        if again && self.is(Break::SecondCloseFails) {
+        if again && self.is(Break::SecondCloseFails) && !thread::panicking() {
             drop(state);
             std::panic::resume_unwind(Box::new("closed twice"));
         }
