@@ -4,7 +4,11 @@
 #[path = "support/signals.rs"]
 mod signals;
 
-use ringpipe::conformance::{Suite, model::Model};
+#[cfg(target_os = "linux")]
+#[path = "support/polled.rs"]
+mod polled;
+
+use ringpipe::conformance::{Rules, Suite, model::Model};
 
 /// Runs a suite, prints its table, and fails with it.
 macro_rules! conforms {
@@ -18,6 +22,11 @@ macro_rules! conforms {
             panic!("{table}");
         }
     }};
+}
+
+#[test]
+fn the_in_memory_pipe_keeps_every_rule() {
+    conforms!(Suite::new("in-memory pipe", Rules::in_memory(), || Ok(ringpipe::pipe())).parallel());
 }
 
 #[test]
@@ -41,8 +50,9 @@ fn the_buffered_model_keeps_every_rule() {
 mod ring {
     use std::{io, os::unix::net::UnixStream, thread};
 
+    use crate::polled::Polled;
     use ringpipe::{
-        Options, Reader, Wait, Writer,
+        Doorbell, Options, Reader, Wait, Writer,
         conformance::{Rules, Suite},
     };
 
@@ -52,6 +62,26 @@ mod ring {
         Suite::new(format!("ring in threads, {wait:?}"), Rules::ring(CAPACITY), move || {
             Ok(Options::new().capacity(CAPACITY).wait(wait).ring()?)
         })
+    }
+
+    #[test]
+    fn a_ring_with_descriptors_keeps_every_rule() {
+        conforms!(Suite::new("ring with descriptors", Rules::ring(CAPACITY), || {
+            Ok(Options::new().capacity(CAPACITY).doorbell(Doorbell::EventFd).ring()?)
+        }));
+    }
+
+    /// What may block waits in `poll`, the way of an event loop. Deadlines and timeouts are then the loop's affair.
+    #[test]
+    fn a_polled_ring_keeps_every_rule_that_has_no_deadline() {
+        let suite = Suite::new("ring, polled", Rules::ring(CAPACITY), || {
+            let ring = Options::new().capacity(CAPACITY).doorbell(Doorbell::EventFd).ring()?;
+            Ok((Polled::new(ring.0.pollable()?), Polled::new(ring.1.pollable()?)))
+        });
+        let groups = ["read.", "write.", "close.", "errors.", "unwind.", "vectored.", "integrity."];
+        let groups = groups.into_iter().chain(["nonblocking.", "gate.each", "gate.reads"]);
+        let drain = ["drain.every", "drain.a_close"];
+        conforms!(groups.chain(drain).fold(suite, Suite::only));
     }
 
     #[test]

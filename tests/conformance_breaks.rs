@@ -2,7 +2,14 @@
 //!
 //! The list stands in `docs/conformance.md`; `RINGPIPE_BLESS=1` writes it anew.
 
-use std::{collections::BTreeSet, sync::Mutex, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+    thread,
+    time::Duration,
+};
 
 use ringpipe::conformance::{
     Outcome, Report, Suite,
@@ -118,6 +125,58 @@ fn the_same_cases_pass_when_nothing_is_broken() {
             panic!("{table}");
         }
     }
+}
+
+const PAGE: &str = "docs/conformance.md";
+const BEGIN: &str =
+    "<!-- breaks: written by RINGPIPE_BLESS=1 cargo test --test conformance_breaks -->\n";
+const END: &str = "<!-- end of breaks -->";
+
+fn page() -> (PathBuf, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    let page = fs::read_to_string(&path).expect("the page is there");
+    (path, page)
+}
+
+fn table() -> String {
+    let mut table = String::from("| what is broken | without a buffer | with one | noticed by |\n");
+    table += "|---|---|---|---|\n";
+    let mark = |has| if has { "x" } else { "" };
+    for rule in Break::ALL {
+        table += &format!(
+            "| {} | {} | {} | `{}` |\n",
+            rule.says(),
+            mark(rule.breaks_rendezvous()),
+            mark(rule.breaks_buffered()),
+            rule.noticed_by()
+        );
+    }
+    let tried = all().len();
+    table + &format!("\n{} breaks, tried {tried} times.\n", Break::ALL.len())
+}
+
+#[test]
+fn the_page_lists_every_break() {
+    let (path, page) = page();
+    let (before, rest) = page.split_once(BEGIN).expect("the page has a place for the table");
+    let (there, after) = rest.split_once(END).expect("the table has an end");
+    let table = table();
+    if std::env::var_os("RINGPIPE_BLESS").is_some() {
+        fs::write(path, format!("{before}{BEGIN}{table}{END}{after}"))
+            .expect("the page can be written");
+    } else {
+        assert_eq!(there, table, "run the test with RINGPIPE_BLESS=1 to write the table anew");
+    }
+}
+
+#[test]
+fn the_page_names_every_case_and_no_other() {
+    let (_, page) = page();
+    let cases: BTreeSet<_> =
+        Suite::<ModelReader, ModelWriter>::cases().into_iter().map(|(id, _)| id).collect();
+    let is_case = |word: &&str| word.contains('.') && !word.contains(['/', ' ', '(', ':']);
+    let named: BTreeSet<_> = page.split('`').skip(1).step_by(2).filter(is_case).collect();
+    assert_eq!(named, cases);
 }
 
 /// Long: the whole suite for each break, to see which other cases notice it.

@@ -179,6 +179,7 @@ impl Show for Verdict {
 /// A call on a thread of its own.
 pub(super) struct Call<T> {
     what: String,
+    begun: mpsc::Receiver<()>,
     answer: mpsc::Receiver<T>,
 }
 
@@ -188,15 +189,17 @@ impl<T: Send + 'static> Call<T> {
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Self, String> {
         let what = what.into();
+        let (begin, begun) = mpsc::channel();
         let (send, answer) = mpsc::channel();
         thread::Builder::new()
             .name(what.chars().take(15).collect())
             .spawn(move || {
                 // The case may have failed already and gone; then nobody wants the answer.
+                let _ = begin.send(());
                 let _ = send.send(call());
             })
             .map_err(|error| format!("no thread for {what}: {error}"))?;
-        Ok(Self { what, answer })
+        Ok(Self { what, begun, answer })
     }
 
     /// Waits for the answer; the watchdog of the case ends a wait that never ends.
@@ -222,6 +225,8 @@ impl<T: Send + 'static> Call<T> {
     where
         T: Show,
     {
+        // The thread runs; one more step and the call is on its way. An error only means that this was heard before.
+        let _ = self.begun.recv();
         let until = Instant::now() + SETTLE;
         loop {
             if let Some(answer) = self.poll()? {

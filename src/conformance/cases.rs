@@ -1,8 +1,8 @@
 //! The list of all cases, in the order of the report.
 
 use super::{
-    case::Case, closing, compare, deadlines, death, drain, errors, integrity, nonblocking,
-    parallel, reading, timeouts, unwinding, vectored, waking, writing,
+    blocked, case::Case, closing, compare, deadlines, death, drain, dropping, errors, integrity,
+    nonblocking, parallel, reading, timeouts, unwinding, vectored, waking, writing,
 };
 use crate::ends::{ReadEnd, WriteEnd};
 
@@ -11,11 +11,13 @@ pub(super) fn all<R: ReadEnd + 'static, W: WriteEnd + 'static>() -> Vec<Case<R, 
         reading::cases(),
         writing::cases(),
         closing::cases(),
+        dropping::cases(),
         waking::cases(),
         drain::cases(),
         errors::cases(),
         unwinding::cases(),
         deadlines::cases(),
+        blocked::cases(),
         timeouts::cases(),
         nonblocking::cases(),
         parallel::cases(),

@@ -50,12 +50,12 @@ enum Op {
     CloseWriter(Option<u64>),
 }
 
-/// How a write that was not read to its end is ended.
+/// What ends a write that was not read to its end.
 #[derive(Clone, Copy, Debug)]
 enum Ended {
-    ByDeadline,
-    ByReader,
-    ByWriter,
+    Deadline,
+    Reader,
+    Writer,
 }
 
 fn random_op(rng: &mut Rng, large: usize, late: bool) -> Op {
@@ -76,9 +76,9 @@ fn random_op(rng: &mut Rng, large: usize, late: bool) -> Op {
             piece: size(rng).div_ceil(2),
             reads: rng.between(0, 6),
             end: match rng.between(0, 11) {
-                0 => Ended::ByReader,
-                1 => Ended::ByWriter,
-                _ => Ended::ByDeadline,
+                0 => Ended::Reader,
+                1 => Ended::Writer,
+                _ => Ended::Deadline,
             },
         },
         16 => Op::DeadlineOfReader(true),
@@ -212,15 +212,15 @@ where
                 said += &format!("read {got:?}; ");
                 if got.len() < len {
                     match end {
-                        Ended::ByDeadline => {
+                        Ended::Deadline => {
                             control.set_deadline(Some(Instant::now()));
                             known.writer_late = true;
                         }
-                        Ended::ByReader => {
+                        Ended::Reader => {
                             reader.close();
                             known.reader_closed = true;
                         }
-                        Ended::ByWriter => {
+                        Ended::Writer => {
                             control.close();
                             known.writer_closed = true;
                         }

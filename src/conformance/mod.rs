@@ -23,6 +23,7 @@
 //!
 //! The suite does not judge speed, resources or set-up, and hostile peers are not its subject.
 
+mod blocked;
 mod case;
 mod cases;
 mod closing;
@@ -30,6 +31,7 @@ mod compare;
 mod deadlines;
 mod death;
 mod drain;
+mod dropping;
 mod errors;
 mod integrity;
 pub mod model;

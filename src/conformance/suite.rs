@@ -56,14 +56,16 @@ where
     }
 }
 
+/// Kills the process that holds an end.
+type Kill<E> = Arc<dyn Fn(&E) + Send + Sync>;
 type ShareReader<R> = fn(R) -> Arc<dyn SharedRead>;
 type ShareWriter<W> = fn(W) -> Arc<dyn SharedWrite>;
 
 /// What only some transports can do, or only the caller can arrange.
 pub(super) struct Hooks<R, W> {
     pub(super) share: Option<(ShareReader<R>, ShareWriter<W>)>,
-    pub(super) kill_reader: Option<Arc<dyn Fn(&R) + Send + Sync>>,
-    pub(super) kill_writer: Option<Arc<dyn Fn(&W) + Send + Sync>>,
+    pub(super) kill_reader: Option<Kill<R>>,
+    pub(super) kill_writer: Option<Kill<W>>,
     pub(super) interrupt: Option<fn() -> Interrupt>,
 }
 

@@ -3,6 +3,10 @@
 //! They are written as one would write them with what the kernel gives: a descriptor that never blocks and `poll`.
 //! That gives deadlines to a call that begins, but no word to a call that is blocked, no errors across the ends, and
 //! nothing that tells a killed writer from one that closed. The suite has to notice exactly that.
+#![expect(
+    clippy::incompatible_msrv,
+    reason = "std's pipe is what is tried here; the tests need a newer compiler than the library"
+)]
 
 use std::{
     fmt,

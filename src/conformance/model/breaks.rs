@@ -235,4 +235,38 @@ breaks! {
         "a vectored read fills the last buffer first";
     VectoredWriteClaimsAll, Both, "vectored.a_write_counts_what_it_took",
         "a vectored write writes one buffer and counts all";
+    ClosedReaderStillReads, Buffered, "close.forgets_what_a_closed_reader_left",
+        "a reader that closed still gets what lies in the buffer";
+    EndIsSaidLate, Both, "close.is_seen_by_what_starts_after_it",
+        "the first read after the end would block";
+    TryReadFindsNothing, Both, "nonblocking.try_read_takes_what_is_there",
+        "try_read never finds bytes";
+    TryCallsHideTheEnd, Both, "nonblocking.try_calls_tell_how_it_ended",
+        "the try calls of a closed pipe would block";
+    TimedOutReadDropsAByte, Buffered, "drain.a_deadline_loses_nothing",
+        "a read that times out drops a byte";
+    LongWaitLooksLikeADeadlock, Both, "read.a_long_wait_is_not_a_deadlock",
+        "a read that waits long claims a deadlock";
+    ParallelReadsRepeatBytes, Both, "parallel.reads_share_the_stream",
+        "two parallel reads get the same bytes";
+    BorderOfTheBufferIsHurt, Buffered, "integrity.every_small_size_at_every_place",
+        "the byte at the border of the buffer is damaged";
+    FullBufferGrows, Buffered, "write.blocks_while_there_is_no_room",
+        "a write to a full buffer does not wait";
+    LongTextLeavesItsObject, Rendezvous, "errors.long_texts_arrive_whole",
+        "an error with a long text is cut although it stays in the process";
+    DeadlineWakesOnlyOne, Both, "parallel.deadline_wakes_every_blocked_call",
+        "a new deadline wakes one blocked call and leaves the others asleep";
+    TimeoutHidesTheDeadline, Both, "timeout.yields_to_an_earlier_deadline",
+        "a timeout makes an end forget its deadline";
+    DeadlineFiresOnce, Both, "deadline.is_absolute",
+        "a deadline is forgotten once it ended a call";
+    UnwindingReplacesAClose, Both, "unwind.an_earlier_close_stands",
+        "a panic replaces the close of a writer that had closed";
+    UnwindingWakesNobody, Both, "unwind.a_panicking_writer_wakes_the_reader",
+        "a panic of the writer leaves a blocked read asleep";
+    UnwindingReaderStaysOpen, Both, "unwind.a_panicking_reader_closes",
+        "a reader dropped by a panic leaves the stream open";
+    FlushWaitsForTheReader, Buffered, "write.flush_does_not_wait",
+        "a flush waits until everything was read";
 }

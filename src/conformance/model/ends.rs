@@ -71,6 +71,12 @@ impl End {
         if self.core.is(forgets) || (self.core.is(Break::ControlKeepsTheEndOpen) && controls_live) {
             return;
         }
+        if self.handle.side == Side::Reader
+            && thread::panicking()
+            && self.core.is(Break::UnwindingReaderStaysOpen)
+        {
+            return;
+        }
         let panicked = self.handle.side == Side::Writer
             && thread::panicking()
             && !self.core.is(Break::UnwindingLooksLikeTheEnd);
@@ -155,6 +161,9 @@ impl Write for &ModelWriter {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if self.0.core.is(Break::FlushWaitsForTheReader) {
+            self.0.core.drained();
+        }
         Ok(())
     }
 }
@@ -174,7 +183,7 @@ impl Write for ModelWriter {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        (&*self).flush()
     }
 }
 

@@ -8,6 +8,8 @@
 mod breaks;
 mod core;
 mod ends;
+mod read;
+mod write;
 
 pub use breaks::Break;
 pub use ends::{ModelReader, ModelWriter};
