@@ -109,6 +109,19 @@ impl End {
         let _ = self.home.set(home);
     }
 
+    /// Says this side's last word, that nothing more will come, but goes on listening to the peer's.
+    pub(crate) fn announce_close(&self) {
+        {
+            let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+            if *closed {
+                return;
+            }
+            *closed = true;
+            closing::publish(self.own(), None);
+        }
+        ring_for_closing(self.peer(), |parked| self.ring_peer(parked));
+    }
+
     /// Ends this side's use of the end without a word to the other: another process has taken it up.
     pub(crate) fn abandon(&self) {
         *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
@@ -286,17 +299,20 @@ impl Controlled for End {
         }
         {
             let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-            if *closed {
+            let before = self.attention.fetch_or(attention::CLOSED, Ordering::Release);
+            if before & attention::CLOSED != 0 {
                 return;
             }
-            *closed = true;
-            self.attention.fetch_or(attention::CLOSED, Ordering::Release);
-            // A write that runs meanwhile publishes, passes a fence, and looks at `attention` before it says that its
-            // bytes are in. Either it sees the bit, or its position is visible to whoever sees the state below.
-            if !self.fences.before_second_look() {
-                full_fence();
+            // The last word may be out already, and only this side's waiting for the peer's goes on.
+            if !*closed {
+                *closed = true;
+                // A write that runs meanwhile publishes, passes a fence, and looks at `attention` before it says that
+                // its bytes are in. Either it sees the bit, or its position is visible to whoever sees the state below.
+                if !self.fences.before_second_look() {
+                    full_fence();
+                }
+                closing::publish(self.own(), cause.as_ref());
             }
-            closing::publish(self.own(), cause.as_ref());
         }
         ring_for_closing(self.peer(), |parked| self.ring_peer(parked));
         self.interrupt();

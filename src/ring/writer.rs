@@ -266,6 +266,79 @@ impl Writer {
         self.end.close(Some(Cause::new(error)));
     }
 
+    /// Closes this end, and waits for the reader's last word: `Ok` says that it took every byte and then closed without an
+    /// error.
+    ///
+    /// A write returns when its bytes are in the ring. Whether they got any further, onto a full disk say, only the
+    /// reader knows, and its way to tell is how it closes. Whoever has to know calls this in place of
+    /// [`close`](Self::close).
+    ///
+    /// # Blocking
+    /// Until the reader closes. [`set_deadline`](Self::set_deadline) and [`set_write_timeout`](Self::set_write_timeout)
+    /// limit it, and a [`Control`] that closes this end ends it.
+    ///
+    /// # Errors
+    /// The reader's error if it closed with one; `BrokenPipe` if it closed over unread bytes, if its process died, or
+    /// if this end was closed before. `TimedOut` if the time was up first: the stream is closed nevertheless, and the
+    /// next call goes on waiting.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// let (mut reader, mut writer) = ringpipe::ring(4096)?;
+    /// let saver = std::thread::spawn(move || {
+    ///     let mut bytes = Vec::new();
+    ///     reader.read_to_end(&mut bytes).unwrap();
+    ///     reader.close_with_error(std::io::Error::new(std::io::ErrorKind::StorageFull, "disk full"));
+    /// });
+    /// writer.write_all(b"to be saved")?;
+    /// assert_eq!(writer.finish().unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    /// # saver.join().unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn finish(&mut self) -> io::Result<()> {
+        let last_word = self.last_word();
+        if !matches!(last_word, Err(Failure::WouldBlock | Failure::Error(Error::Timeout))) {
+            self.end.close(None);
+        }
+        last_word.map_err(|failure| self.failed(failure))
+    }
+
+    fn last_word(&mut self) -> Result<(), Failure> {
+        self.end.usable()?;
+        self.end.announce_close();
+        let mut start = None;
+        let mut late = self.end.deadline_passed();
+        loop {
+            self.end.usable()?;
+            if let Some(corrupt @ Error::Corrupt(_)) = &self.ended {
+                return Err(corrupt.clone().into());
+            }
+            let died = self.end.attention() & attention::PEER_DIED != 0;
+            // The state before the position, as in `Consumer::look`: what was read before the close counts.
+            let state = self.core.peer_state()?;
+            self.core.refresh()?;
+            let unread = self.core.cached_fill();
+            match state {
+                PeerState::Closed if unread == 0 => return Ok(()),
+                PeerState::Closed => return Err(Error::Closed.into()),
+                PeerState::Error(error) => return Err(Error::ClosedWith(error.into()).into()),
+                PeerState::Open if died => {
+                    return Err(Error::PeerDied { unconsumed: Some(unread) }.into());
+                }
+                PeerState::Open if late => return Err(Error::Timeout.into()),
+                PeerState::Open => {}
+            }
+            if self.end.attention() & attention::NONBLOCKING != 0 {
+                return Err(Failure::WouldBlock);
+            }
+            // A position that is never reached: only the reader's close shall ring.
+            let (core, never) = (&self.core, self.core.pos().wrapping_add(1));
+            let want = Want { at_least: never, at_best: never };
+            let waited = self.waiting.wait(&self.end, want, &mut start, || !core.peer_is_open());
+            late = waited == Waited::TimeIsUp;
+        }
+    }
+
     /// Sets the moment after which writes fail with `TimedOut`; `None` clears it.
     pub fn set_deadline(&self, deadline: Option<Instant>) {
         self.end.set_deadline(deadline);

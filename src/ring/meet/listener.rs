@@ -154,7 +154,13 @@ impl Options {
     pub fn bind(&self, path: impl AsRef<Path>) -> Result<Listener, Error> {
         super::super::options::check_capacity(self.capacity)?;
         let path = path.as_ref();
+        if path.as_os_str().is_empty() {
+            // The kernel would choose an address that nobody knows.
+            return Err(Error::invalid("an empty path cannot be listened at"));
+        }
         let failed = |e: std::io::Error| io_error(format!("listening at {}", path.display()), &e);
+        // Here, because the standard library's refusal of a path that is too long carries no code.
+        UnixAddr::new(path).map_err(|e| failed(e.into()))?;
         // Two processes that both find a stale path must not both take it.
         let _lock = lock_directory(path)?;
         match fs::symlink_metadata(path) {

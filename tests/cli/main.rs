@@ -1,0 +1,6 @@
+//! `ringpipe cat` as its users see it: real processes, real files, real signals.
+
+mod copying;
+mod ending;
+mod meeting;
+mod side;
