@@ -6,7 +6,7 @@
 use std::{
     io,
     os::fd::OwnedFd,
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    sync::{Arc, OnceLock, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     ends::Controlled,
     error::{Cause, Error},
-    sync::{AtomicU32, AtomicU64, Ordering, full_fence},
+    sync::{AtomicU32, AtomicU64, Mutex, Ordering, full_fence},
     sys::{clock::Moment, fork::Origin},
 };
 

@@ -2,13 +2,13 @@
 
 use super::{Doorbell, Woke};
 use crate::{
-    sync::{AtomicU32, Ordering},
+    sync::{FutexWord, Ordering},
     sys::{clock::Moment, futex},
 };
 
 /// Rings and sleeps on the word itself.
 #[derive(Debug)]
-pub(crate) struct FutexBell<'a>(pub(crate) &'a AtomicU32);
+pub(crate) struct FutexBell<'a>(pub(crate) &'a FutexWord);
 
 impl Doorbell for FutexBell<'_> {
     #[inline]
