@@ -133,6 +133,12 @@ impl End {
         self.attention.load(Ordering::Relaxed)
     }
 
+    /// Whether the peer's process is gone. Everything it ever said can be seen then, so this is asked before the look.
+    pub(crate) fn peer_is_dead(&self) -> bool {
+        // ORDER(E6): synchronizes with the Release in `peer_died`.
+        self.attention.load(Ordering::Acquire) & attention::PEER_DIED != 0
+    }
+
     /// The area this end writes.
     #[inline(always)]
     pub(crate) fn own(&self) -> &Side {
@@ -172,6 +178,7 @@ impl End {
         let limited = self.attention() & attention::DEADLINE != 0
             || self.timeout.load(Ordering::Relaxed) != 0;
         limited && {
+            // The clock first: a deadline that was moved before it passed is not held against the call.
             let now = Moment::now();
             self.limit(*start.get_or_insert(now)).is_some_and(|limit| limit <= now)
         }
@@ -179,9 +186,12 @@ impl End {
 
     /// Whether the deadline has passed by now. Reads the clock only if there is one.
     pub(crate) fn deadline_passed(&self) -> bool {
-        self.attention() & attention::DEADLINE != 0
-            && Moment::from_nanos(self.deadline.load(Ordering::Relaxed))
-                .is_some_and(|deadline| deadline <= Moment::now())
+        self.attention() & attention::DEADLINE != 0 && {
+            // The clock first, as in `is_due`.
+            let now = Moment::now();
+            let deadline = Moment::from_nanos(self.deadline.load(Ordering::Relaxed));
+            deadline.is_some_and(|deadline| deadline <= now)
+        }
     }
 
     /// The word this end sleeps on.
@@ -245,6 +255,7 @@ impl End {
 
     /// Notes that the peer's process is gone. Not for a peer that closed: its last words win.
     pub(crate) fn peer_died(&self) {
+        // ORDER(E6): synchronizes with the Acquire in `peer_is_dead`; the kernel told of the death after the peer's last store.
         self.attention.fetch_or(attention::PEER_DIED, Ordering::Release);
         self.interrupt();
     }
@@ -255,9 +266,9 @@ impl End {
 
     fn set_attention(&self, bit: u32, on: bool) {
         if on {
-            self.attention.fetch_or(bit, Ordering::Release);
+            self.attention.fetch_or(bit, Ordering::Relaxed);
         } else {
-            self.attention.fetch_and(!bit, Ordering::Release);
+            self.attention.fetch_and(!bit, Ordering::Relaxed);
         }
     }
 
@@ -290,7 +301,7 @@ impl Controlled for End {
                 return;
             }
             *closed = true;
-            self.attention.fetch_or(attention::CLOSED, Ordering::Release);
+            self.attention.fetch_or(attention::CLOSED, Ordering::Relaxed);
             // A write that runs meanwhile publishes, passes a fence, and looks at `attention` before it says that its
             // bytes are in. Either it sees the bit, or its position is visible to whoever sees the state below.
             if !self.fences.before_second_look() {
