@@ -13,6 +13,8 @@ mod meet;
 #[cfg_attr(loom, path = "memory/modelled.rs")]
 mod memory;
 mod message;
+#[cfg(all(test, loom))]
+mod models;
 mod options;
 mod peer;
 mod pollable;
