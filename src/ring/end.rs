@@ -5,7 +5,6 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
     sync::{Arc, OnceLock, PoisonError, Weak},
     time::{Duration, Instant},
 };
@@ -22,6 +21,7 @@ use super::{
         futex::FutexBell,
         pollable::{Light, Switch},
     },
+    memory::compact::File,
     peer::Link,
     wait::{Fences, ring_for_closing},
 };
@@ -73,7 +73,7 @@ pub(crate) struct End {
 /// Where a ring with both ends in one process lives.
 #[derive(Debug)]
 pub(crate) struct Home {
-    pub(crate) file: Arc<OwnedFd>,
+    pub(crate) file: Arc<File>,
     /// The other end.
     pub(crate) sibling: Weak<End>,
 }

@@ -6,6 +6,7 @@
 pub(crate) mod core;
 mod doorbell;
 mod end;
+#[cfg(not(loom))]
 mod handover;
 mod in_place;
 #[cfg(not(loom))]

@@ -20,8 +20,12 @@ pub(crate) mod compact {
         bells: Bells,
     }
 
-    /// Makes a direction of `capacity` bytes, with nothing in the place of the file.
-    pub(crate) fn create(capacity: usize) -> Result<(Areas, ()), Error> {
+    /// Nothing stands in the place of the file.
+    #[derive(Debug)]
+    pub(crate) struct File;
+
+    /// Makes a direction of `capacity` bytes.
+    pub(crate) fn create(capacity: usize) -> Result<(Areas, File), Error> {
         let memory = Arc::new(Memory::default());
         let (producer, consumer) =
             (NonNull::from(&memory.producer), NonNull::from(&memory.consumer));
@@ -29,6 +33,6 @@ pub(crate) mod compact {
         let data = Data::new(capacity);
         // SAFETY: the pointers lead into `memory`, which goes along, and everything in it is atomic.
         let areas = unsafe { Areas::new(producer, consumer, bells, data, memory) };
-        Ok((areas, ()))
+        Ok((areas, File))
     }
 }

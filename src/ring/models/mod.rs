@@ -10,6 +10,7 @@
 mod closing;
 mod deadlines;
 mod death;
+mod polling;
 mod slices;
 mod wakes;
 
@@ -23,16 +24,15 @@ use std::{
 
 use loom::{model::Builder, thread};
 
-use super::{Options, Reader, Wait, Writer};
+use super::{Doorbell, Options, Reader, Wait, Writer};
 use crate::{error::Error, sys::clock::Moment};
 
 /// Every interleaving.
 const ALL: Option<usize> = None;
 /// Every interleaving with at most this many preemptions; `LOOM_MAX_PREEMPTIONS` overrides it.
-const BOUNDED: Option<usize> = Some(3);
+const BOUNDED: Option<usize> = Some(99);
 
 /// Runs `model` once for each interleaving, and says how many there were.
-#[expect(clippy::print_stdout, reason = "the counts are the result")]
 #[track_caller]
 fn explore(bound: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
@@ -56,6 +56,13 @@ fn ends(capacity: usize) -> (Reader, Writer) {
     // Before any thread starts, so that making the clock orders nothing between them.
     Moment::now();
     Options::new().capacity(capacity).wait(Wait::Park).ring().unwrap()
+}
+
+/// The same with descriptors to poll.
+fn polled_ends(capacity: usize) -> (Reader, Writer) {
+    Moment::now();
+    let options = Options::new().capacity(capacity).wait(Wait::Park);
+    options.doorbell(Doorbell::EventFd).ring().unwrap()
 }
 
 /// Runs `other` on a thread of its own beside `this`, and gives what both return.
