@@ -39,11 +39,16 @@
 //! [`pipe`](mod@pipe) is the pipe in memory, [`ring`](mod@ring) the ring, [`ends`] what they have in common, and [`error`] every way to
 //! fail. `docs/protocol.md` in the repository describes the shared memory for other languages.
 #![deny(clippy::print_stdout, clippy::unwrap_used)]
+#![cfg_attr(
+    loom,
+    allow(dead_code, unused_imports, reason = "the models leave out what joins processes")
+)]
 
-#[cfg(feature = "conformance")]
+#[cfg(all(feature = "conformance", not(loom)))]
 pub mod conformance;
 pub mod ends;
 pub mod error;
+#[cfg(not(loom))]
 pub mod pipe;
 #[cfg(target_os = "linux")]
 pub mod ring;
@@ -56,8 +61,9 @@ mod sys;
 
 pub use ends::{Control, Gate, ReadEnd, WriteEnd};
 pub use error::{Error, RemoteError};
+#[cfg(not(loom))]
 pub use pipe::{PipeReader, PipeWriter, pipe};
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 pub use ring::{
     Doorbell, Grant, Listener, Options, Pollable, Reader, Span, Stats, Stream, Wait, Writer, ring,
 };

@@ -1,17 +1,30 @@
 //! The one import of atomics, so that a model checker can take their place.
 //!
-//! Built with `--cfg loom`, every atomic and fence of the lock-free core and of the waiting protocol is
-//! loom's, and the models walk through their interleavings. Everything else in the crate takes its atomics
-//! from here as well, so that nothing escapes the models by accident.
+//! Built with `--cfg loom`, every atomic, fence and lock of the ring is loom's, and the models walk through their
+//! interleavings. Everything else in the crate takes its atomics from here as well, so that nothing escapes the models
+//! by accident.
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub(crate) use std::sync::{
+    Mutex,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
 
 #[cfg(all(not(loom), feature = "rpc"))]
 pub(crate) use std::sync::atomic::AtomicBool;
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub(crate) use loom::sync::{
+    Mutex,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+/// A word that the kernel can put threads to sleep on.
+#[cfg(not(loom))]
+pub(crate) type FutexWord = AtomicU32;
+
+#[cfg(loom)]
+pub(crate) use crate::sys::futex::FutexWord;
 
 #[cfg(all(loom, feature = "rpc"))]
 pub(crate) use loom::sync::atomic::AtomicBool;

@@ -5,8 +5,7 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    sync::{Arc, OnceLock, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -22,13 +21,14 @@ use super::{
         futex::FutexBell,
         pollable::{Light, Switch},
     },
+    memory::compact::File,
     peer::Link,
     wait::{Fences, ring_for_closing},
 };
 use crate::{
     ends::Controlled,
     error::{Cause, Error},
-    sync::{AtomicU32, AtomicU64, Ordering, full_fence},
+    sync::{AtomicU32, AtomicU64, Mutex, Ordering, full_fence},
     sys::{clock::Moment, fork::Origin},
 };
 
@@ -73,7 +73,7 @@ pub(crate) struct End {
 /// Where a ring with both ends in one process lives.
 #[derive(Debug)]
 pub(crate) struct Home {
-    pub(crate) file: Arc<OwnedFd>,
+    pub(crate) file: Arc<File>,
     /// The other end.
     pub(crate) sibling: Weak<End>,
 }
@@ -146,6 +146,12 @@ impl End {
         self.attention.load(Ordering::Relaxed)
     }
 
+    /// Whether the peer's process is gone. Everything it ever said can be seen then, so this is asked before the look.
+    pub(crate) fn peer_is_dead(&self) -> bool {
+        // ORDER(E6): synchronizes with the Release in `peer_died`.
+        self.attention.load(Ordering::Acquire) & attention::PEER_DIED != 0
+    }
+
     /// The area this end writes.
     #[inline(always)]
     pub(crate) fn own(&self) -> &Side {
@@ -185,6 +191,7 @@ impl End {
         let limited = self.attention() & attention::DEADLINE != 0
             || self.timeout.load(Ordering::Relaxed) != 0;
         limited && {
+            // The clock first: a deadline that was moved before it passed is not held against the call.
             let now = Moment::now();
             self.limit(*start.get_or_insert(now)).is_some_and(|limit| limit <= now)
         }
@@ -192,9 +199,12 @@ impl End {
 
     /// Whether the deadline has passed by now. Reads the clock only if there is one.
     pub(crate) fn deadline_passed(&self) -> bool {
-        self.attention() & attention::DEADLINE != 0
-            && Moment::from_nanos(self.deadline.load(Ordering::Relaxed))
-                .is_some_and(|deadline| deadline <= Moment::now())
+        self.attention() & attention::DEADLINE != 0 && {
+            // The clock first, as in `is_due`.
+            let now = Moment::now();
+            let deadline = Moment::from_nanos(self.deadline.load(Ordering::Relaxed));
+            deadline.is_some_and(|deadline| deadline <= now)
+        }
     }
 
     /// The word this end sleeps on.
@@ -258,6 +268,7 @@ impl End {
 
     /// Notes that the peer's process is gone. Not for a peer that closed: its last words win.
     pub(crate) fn peer_died(&self) {
+        // ORDER(E6): synchronizes with the Acquire in `peer_is_dead`; the kernel told of the death after the peer's last store.
         self.attention.fetch_or(attention::PEER_DIED, Ordering::Release);
         self.interrupt();
     }
@@ -268,9 +279,9 @@ impl End {
 
     fn set_attention(&self, bit: u32, on: bool) {
         if on {
-            self.attention.fetch_or(bit, Ordering::Release);
+            self.attention.fetch_or(bit, Ordering::Relaxed);
         } else {
-            self.attention.fetch_and(!bit, Ordering::Release);
+            self.attention.fetch_and(!bit, Ordering::Relaxed);
         }
     }
 
@@ -299,7 +310,7 @@ impl Controlled for End {
         }
         {
             let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = self.attention.fetch_or(attention::CLOSED, Ordering::Release);
+            let before = self.attention.fetch_or(attention::CLOSED, Ordering::Relaxed);
             if before & attention::CLOSED != 0 {
                 return;
             }

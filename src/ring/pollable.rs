@@ -130,6 +130,7 @@ impl<E> DerefMut for Pollable<E> {
     }
 }
 
+#[cfg(not(loom))]
 impl<E> AsFd for Pollable<E> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let light = self.1.light();
@@ -137,6 +138,7 @@ impl<E> AsFd for Pollable<E> {
     }
 }
 
+#[cfg(not(loom))]
 impl<E> AsRawFd for Pollable<E> {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()

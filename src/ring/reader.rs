@@ -169,7 +169,7 @@ impl Reader {
         let past = self.end.deadline_passed();
         let mut late = past;
         loop {
-            let died = self.end.attention() & attention::PEER_DIED != 0;
+            let died = self.end.peer_is_dead();
             let (state, there) = self.core.look()?;
             let ended = ending(state, died);
             match ended {

@@ -168,7 +168,7 @@ impl Waiting {
                 Woke::DeadlinePassed if until == limit => return Waited::TimeIsUp,
                 Woke::DeadlinePassed => {}
                 Woke::Unavailable => {
-                    if limit.is_some_and(|limit| limit <= Moment::now()) {
+                    if end.is_due(&mut Some(start)) {
                         return Waited::TimeIsUp;
                     }
                     std::thread::sleep(DOZE);

@@ -196,8 +196,8 @@ impl Writer {
             if let Some(error) = &self.ended {
                 return Err(error.clone().into());
             }
+            let died = self.end.peer_is_dead();
             let room = self.core.refresh()?;
-            let died = self.end.attention() & attention::PEER_DIED != 0;
             self.ended = match self.core.peer_state()? {
                 PeerState::Closed => Some(Error::Closed),
                 PeerState::Error(error) => Some(Error::ClosedWith(error.into())),

@@ -6,7 +6,7 @@
 use nix::errno::Errno;
 
 use super::clock::Moment;
-use crate::sync::AtomicU32;
+use crate::sync::FutexWord;
 
 /// Why a wait ended. None of these says that anything happened: the caller looks for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) enum Woke {
 }
 
 /// Sleeps while `word` is `expected`, at most until `deadline`.
-pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Option<Moment>) -> Woke {
+pub(crate) fn wait(word: &FutexWord, expected: u32, deadline: Option<Moment>) -> Woke {
     let timeout = deadline.map(Moment::timespec);
     let timeout = timeout.as_ref().map_or(std::ptr::null(), |t| t as *const libc::timespec);
     // SAFETY: the word outlives the call. FUTEX_PRIVATE_FLAG is absent on purpose, here and in `wake`: with it, as std
@@ -48,7 +48,7 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Option<Moment>) ->
 }
 
 /// Wakes one sleeper on `word`, in whichever process it is.
-pub(crate) fn wake(word: &AtomicU32) {
+pub(crate) fn wake(word: &FutexWord) {
     // SAFETY: the word outlives the call; see `wait` for the flag that is absent.
     unsafe { libc::syscall(libc::SYS_futex, std::ptr::from_ref(word), libc::FUTEX_WAKE, 1) };
 }

@@ -1,11 +1,21 @@
 //! The only door to the kernel: thin safe calls, one file per subject, no policy.
+//!
+//! Behind the same door the models find a kernel of their own, in `modelled/`: a futex whose every step loom sees, and
+//! a clock that moves when the model says so.
 
+#[cfg_attr(loom, path = "modelled/clock.rs")]
 pub(crate) mod clock;
+#[cfg_attr(loom, path = "modelled/cpu.rs")]
 pub(crate) mod cpu;
+#[cfg_attr(loom, path = "modelled/fork.rs")]
 pub(crate) mod fork;
+#[cfg_attr(loom, path = "modelled/futex.rs")]
 pub(crate) mod futex;
+#[cfg_attr(loom, path = "modelled/membarrier.rs")]
 pub(crate) mod membarrier;
+#[cfg(not(loom))]
 pub(crate) mod random;
+#[cfg(not(loom))]
 pub(crate) mod socket;
 
 use std::io;

@@ -26,12 +26,8 @@ pub(crate) enum Transport {
     Untimed,
 }
 
-pub(crate) const TRANSPORTS: [Transport; 4] = [
-    Transport::Ring,
-    Transport::Unix,
-    Transport::Tcp,
-    Transport::Untimed,
-];
+pub(crate) const TRANSPORTS: [Transport; 4] =
+    [Transport::Ring, Transport::Unix, Transport::Tcp, Transport::Untimed];
 
 /// The two sides of a new connection: the client's and the server's.
 pub(crate) fn connect(transport: Transport) -> (Connection, Connection) {
@@ -61,11 +57,7 @@ pub(crate) fn connect(transport: Transport) -> (Connection, Connection) {
 
 fn ring() -> (ringpipe::Reader, ringpipe::Writer) {
     // Two busy waiters for each connection would starve each other on a machine with two processors.
-    ringpipe::Options::new()
-        .capacity(1 << 16)
-        .wait(ringpipe::Wait::Park)
-        .ring()
-        .unwrap()
+    ringpipe::Options::new().capacity(1 << 16).wait(ringpipe::Wait::Park).ring().unwrap()
 }
 
 pub(crate) fn tcp_pair() -> (TcpStream, TcpStream) {
@@ -143,14 +135,7 @@ impl Scene {
             let server = server.clone();
             thread::spawn(move || server.serve(theirs, codec))
         };
-        Self {
-            transport,
-            codec,
-            client: Client::new(ours, codec).unwrap(),
-            server,
-            gate,
-            serving,
-        }
+        Self { transport, codec, client: Client::new(ours, codec).unwrap(), server, gate, serving }
     }
 
     /// Another client of the same server, and the thread that serves it.
@@ -229,10 +214,7 @@ pub(crate) fn arith(name: &str, gate: &Arc<Gate>) -> Service {
         .method("Multiply", |args: Args| Ok::<_, String>(args.a * args.b))
         .method("Divide", |args: Args| match args.b {
             0 => Err("divide by zero"),
-            b => Ok(Quotient {
-                quo: args.a / b,
-                rem: args.a % b,
-            }),
+            b => Ok(Quotient { quo: args.a / b, rem: args.a % b }),
         })
         .method("Echo", |bytes: Bytes| Ok::<_, String>(bytes))
         .method("Nothing", |()| Ok::<_, String>(()))
@@ -240,9 +222,7 @@ pub(crate) fn arith(name: &str, gate: &Arc<Gate>) -> Service {
             gate.pass();
             Ok::<_, String>(n)
         })
-        .method("Panic", |n: i64| -> Result<i64, String> {
-            panic!("number {n}")
-        })
+        .method("Panic", |n: i64| -> Result<i64, String> { panic!("number {n}") })
 }
 
 /// Reads everything until the other side ends.
@@ -274,9 +254,7 @@ pub(crate) fn hush() {
     ONCE.call_once(|| {
         let default = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            let ours = thread::current()
-                .name()
-                .is_some_and(|name| name.starts_with("rpc-"));
+            let ours = thread::current().name().is_some_and(|name| name.starts_with("rpc-"));
             let planned = info
                 .payload()
                 .downcast_ref::<String>()

@@ -103,39 +103,55 @@ mod mapped {
 
 #[cfg(loom)]
 mod modelled {
-    use std::mem::MaybeUninit;
+    use std::{mem::MaybeUninit, ptr::NonNull};
 
     use loom::cell::UnsafeCell;
 
-    /// The data area in a model: every byte is a cell whose accesses loom checks for races, which is how a missing
-    /// Release or Acquire on a position shows.
+    /// The data area in a model: beside every byte stands a cell whose accesses loom checks for races, which is how a
+    /// missing Release or Acquire on a position shows.
     #[derive(Debug)]
-    pub(crate) struct Data(Box<[UnsafeCell<u8>]>);
+    pub(crate) struct Data {
+        bytes: Box<[std::cell::UnsafeCell<u8>]>,
+        accesses: Box<[UnsafeCell<()>]>,
+    }
 
     impl Data {
-        pub(crate) fn model(capacity: usize) -> Self {
-            Self((0..capacity).map(|_| UnsafeCell::new(0)).collect())
+        pub(crate) fn new(capacity: usize) -> Self {
+            Self {
+                bytes: (0..capacity).map(|_| std::cell::UnsafeCell::new(0)).collect(),
+                accesses: (0..capacity).map(|_| UnsafeCell::new(())).collect(),
+            }
         }
 
         pub(crate) fn capacity(&self) -> u64 {
-            self.0.len() as u64
+            self.bytes.len() as u64
         }
 
-        fn cell(&self, pos: u64) -> &UnsafeCell<u8> {
-            &self.0[pos as usize % self.0.len()]
+        pub(crate) fn contiguous(&self, pos: u64, len: usize) -> usize {
+            len.min(self.bytes.len() - self.offset(pos))
+        }
+
+        /// The address of the byte at `pos`. What is done with it is not checked.
+        pub(crate) fn at(&self, pos: u64) -> NonNull<u8> {
+            NonNull::from(&self.bytes[self.offset(pos)]).cast()
+        }
+
+        fn offset(&self, pos: u64) -> usize {
+            pos as usize & (self.bytes.len() - 1)
         }
 
         pub(crate) unsafe fn put(&self, pos: u64, bytes: &[u8]) {
-            for (i, byte) in bytes.iter().enumerate() {
-                // SAFETY: loom hands out a pointer that is valid for the closure.
-                self.cell(pos + i as u64).with_mut(|cell| unsafe { *cell = *byte });
+            for (pos, byte) in (pos..).zip(bytes) {
+                // SAFETY: `accesses` panics unless this thread has the byte to itself.
+                self.accesses[self.offset(pos)].with_mut(|_| unsafe { self.at(pos).write(*byte) });
             }
         }
 
         pub(crate) unsafe fn get(&self, pos: u64, buf: &mut [MaybeUninit<u8>]) {
-            for (i, byte) in buf.iter_mut().enumerate() {
-                // SAFETY: as in `put`.
-                byte.write(self.cell(pos + i as u64).with(|cell| unsafe { *cell }));
+            for (pos, byte) in (pos..).zip(buf) {
+                // SAFETY: `accesses` panics if another thread may write the byte meanwhile.
+                self.accesses[self.offset(pos)]
+                    .with(|_| byte.write(unsafe { self.at(pos).read() }));
             }
         }
     }

@@ -5,7 +5,7 @@
 //! the adjacent-line prefetcher of current x86 parts moves lines in pairs (Intel's optimisation manual; the
 //! reason crossbeam's `CachePadded` gives for the same number).
 
-use crate::sync::{AtomicU32, AtomicU64};
+use crate::sync::{AtomicU32, AtomicU64, FutexWord};
 
 /// First word of an initialised producer area: `ringpipe` in ASCII, little-endian.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"ringpipe");
@@ -16,7 +16,11 @@ pub(crate) const ENDIAN_MARK: u32 = 0x0102_0304;
 /// Bytes of each side area and of the doorbell area: one page, so that each can be its own mapping.
 pub(crate) const AREA_SIZE: usize = 4096;
 /// Smallest and largest data area in bytes; both are powers of two, as every capacity must be.
+#[cfg(not(loom))]
 pub(crate) const MIN_CAPACITY: usize = 4096;
+// A model fills a ring with one byte.
+#[cfg(loom)]
+pub(crate) const MIN_CAPACITY: usize = 1;
 pub(crate) const MAX_CAPACITY: usize = 1 << 30;
 /// Most bytes of text that an error takes across the process border.
 pub(crate) const MAX_TEXT: usize = TEXT_WORDS * 8;
@@ -84,9 +88,9 @@ pub(crate) struct Closing {
 #[derive(Debug)]
 pub(crate) struct Bells {
     /// Rung for the consumer.
-    pub(crate) consumer: Padded<AtomicU32>,
+    pub(crate) consumer: Padded<FutexWord>,
     /// Rung for the producer.
-    pub(crate) producer: Padded<AtomicU32>,
+    pub(crate) producer: Padded<FutexWord>,
 }
 
 /// Keeps its content 128 bytes away from its neighbours.
@@ -125,7 +129,7 @@ impl Default for Side {
 
 impl Default for Bells {
     fn default() -> Self {
-        Self { consumer: Padded(AtomicU32::new(0)), producer: Padded(AtomicU32::new(0)) }
+        Self { consumer: Padded(FutexWord::new(0)), producer: Padded(FutexWord::new(0)) }
     }
 }
 

@@ -2,19 +2,19 @@
 
 use super::{Doorbell, Woke};
 use crate::{
-    sync::{AtomicU32, Ordering},
+    sync::{FutexWord, Ordering},
     sys::{clock::Moment, futex},
 };
 
 /// Rings and sleeps on the word itself.
 #[derive(Debug)]
-pub(crate) struct FutexBell<'a>(pub(crate) &'a AtomicU32);
+pub(crate) struct FutexBell<'a>(pub(crate) &'a FutexWord);
 
 impl Doorbell for FutexBell<'_> {
     #[inline]
     fn listen(&self) -> u32 {
-        // ORDER(E3): the store to `parked` that follows must not move up before this load.
-        self.0.load(Ordering::Acquire)
+        // ORDER(E3): the fence that follows in `Sleeper::sleep` makes an Acquire of it, for whoever rang before.
+        self.0.load(Ordering::Relaxed)
     }
 
     fn sleep(&self, listened: u32, deadline: Option<Moment>) -> Woke {
@@ -22,7 +22,7 @@ impl Doorbell for FutexBell<'_> {
     }
 
     fn ring(&self) {
-        // ORDER(E3): whatever was published before the ring is visible to a sleeper that listened to it.
+        // ORDER(E3): whatever was published or flagged before the ring is visible to a sleeper that listened after it.
         self.0.fetch_add(1, Ordering::Release);
         futex::wake(self.0);
     }

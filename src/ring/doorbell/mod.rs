@@ -1,6 +1,7 @@
 //! How a sleeper is woken: one file per mechanism, the same three functions.
 
 pub(crate) mod futex;
+#[cfg_attr(loom, path = "modelled.rs")]
 pub(crate) mod pollable;
 
 use crate::sys::clock::Moment;

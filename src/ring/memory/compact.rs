@@ -23,8 +23,11 @@ const BELLS: usize = 2 * AREA_SIZE;
 /// Where the data begins.
 pub(crate) const DATA: usize = 3 * AREA_SIZE;
 
+/// The file behind a direction.
+pub(crate) type File = OwnedFd;
+
 /// Makes a direction of `capacity` bytes, which the caller has checked; also gives the file behind it.
-pub(crate) fn create(capacity: usize) -> Result<(Areas, OwnedFd), Error> {
+pub(crate) fn create(capacity: usize) -> Result<(Areas, File), Error> {
     let fd = object::create(c"ringpipe", DATA + capacity)?;
     // Without these a process that holds the descriptor could turn our next access into SIGBUS.
     object::seal(fd.as_fd(), FIXED_SIZE)?;

@@ -4,7 +4,9 @@
 //! the peer's process ends, the kernel closes its side of the socket and marks the pidfd, and one thread per process
 //! waits for either. No heartbeats, no process ids, nothing in shared memory that a dead peer could leave locked.
 
+#[cfg_attr(loom, path = "modelled.rs")]
 mod link;
+#[cfg(not(loom))]
 mod watcher;
 
 pub(crate) use link::Link;

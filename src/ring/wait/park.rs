@@ -63,7 +63,8 @@ impl Sleeper {
     pub(crate) fn announce(&mut self, own: &Sleep, want: u64, kind: u64) {
         self.number += 1;
         own.want.store(want, Ordering::Relaxed);
-        own.parked.store(self.number << 2 | kind, Ordering::Relaxed);
+        // ORDER(E8): synchronizes with the Acquire in `Notifier::notify`; this sleep's `want` is visible.
+        own.parked.store(self.number << 2 | kind, Ordering::Release);
     }
 }
 
@@ -97,7 +98,8 @@ impl Notifier {
         if !cfg!(mutant = "no_fence_in_publisher") {
             fences.after_publishing();
         }
-        let parked = peer.sleep.parked.load(Ordering::Relaxed);
+        // ORDER(E8): synchronizes with the Release in `Sleeper::announce`.
+        let parked = peer.sleep.parked.load(Ordering::Acquire);
         if parked != 0 {
             self.wake(peer, parked, pos, ring);
         }

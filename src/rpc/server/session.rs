@@ -72,11 +72,7 @@ impl Session {
         registry: Arc<Registry>,
         crew: CrewHandle,
     ) -> Arc<Self> {
-        let Connection {
-            input,
-            output,
-            hangup,
-        } = connection;
+        let Connection { input, output, hangup } = connection;
         Arc::new(Self {
             registry,
             crew,
@@ -96,10 +92,7 @@ impl Session {
             }),
             turn: AtomicU64::new(0),
             running: AtomicU32::new(0),
-            active: Mutex::new(Active {
-                threads: 1,
-                ended: false,
-            }),
+            active: Mutex::new(Active { threads: 1, ended: false }),
             changed: Condvar::new(),
         })
     }
@@ -114,10 +107,7 @@ impl Session {
         self.lead(0);
         let mut active = lock(&self.active);
         while !active.ended {
-            active = self
-                .changed
-                .wait(active)
-                .unwrap_or_else(PoisonError::into_inner);
+            active = self.changed.wait(active).unwrap_or_else(PoisonError::into_inner);
         }
         drop(active);
         self.crew.unwatch(self);
@@ -150,11 +140,7 @@ impl Session {
                 }
                 Ok(method) => {
                     let name = method.name();
-                    if incoming
-                        .last
-                        .as_ref()
-                        .is_none_or(|last| last.name() != name)
-                    {
+                    if incoming.last.as_ref().is_none_or(|last| last.name() != name) {
                         incoming.last = Some(Arc::clone(&method));
                     }
                     let mut exchange = Exchange {
@@ -198,9 +184,7 @@ impl Session {
 
     /// The leader has executed; whether it still leads.
     fn finish(&self, turn: u64) -> bool {
-        self.turn
-            .compare_exchange(turn + 1, turn + 2, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok()
+        self.turn.compare_exchange(turn + 1, turn + 2, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     pub(super) fn turn(&self) -> u64 {
@@ -214,10 +198,8 @@ impl Session {
         }
         // Counted first: a leader that finds itself deposed leaves at once.
         lock(&self.active).threads += 1;
-        let deposed = self
-            .turn
-            .compare_exchange(turn, turn + 1, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok();
+        let deposed =
+            self.turn.compare_exchange(turn, turn + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok();
         if !deposed {
             self.leave();
             return None;
@@ -255,10 +237,7 @@ impl Session {
     fn wait_for_room(&self) {
         let mut active = lock(&self.active);
         while active.threads > self.limits.in_flight {
-            active = self
-                .changed
-                .wait(active)
-                .unwrap_or_else(PoisonError::into_inner);
+            active = self.changed.wait(active).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -295,19 +274,13 @@ impl Session {
         out.frame.clear();
         // Left behind by a serializer that panicked.
         out.encoder.roll_back();
-        let encoded = out
-            .encoder
-            .reply(&mut out.frame, to, result)
-            .and_then(|()| {
-                if out.frame.len() <= self.limits.message {
-                    return Ok(());
-                }
-                let size = out.frame.len();
-                Err(format!(
-                    "{size} bytes are beyond the limit of {}",
-                    self.limits.message
-                ))
-            });
+        let encoded = out.encoder.reply(&mut out.frame, to, result).and_then(|()| {
+            if out.frame.len() <= self.limits.message {
+                return Ok(());
+            }
+            let size = out.frame.len();
+            Err(format!("{size} bytes are beyond the limit of {}", self.limits.message))
+        });
         if let Err(text) = encoded {
             out.encoder.roll_back();
             out.frame = Vec::new();
