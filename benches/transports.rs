@@ -4,6 +4,8 @@
 //! Every byte that is written is derived from its message's number, and every byte that is read is checked.
 //! `docs/performance.md` says how to read the figures; `ipc-bench` measures between processes.
 
+#![expect(clippy::incompatible_msrv, reason = "benches are built with a current compiler")]
+
 use std::{
     hint::black_box,
     io::{Read, Write},
@@ -19,10 +21,11 @@ const SIZES: [usize; 3] = [64, 4096, 65536];
 const CAPACITY: usize = 1 << 20;
 
 type End<T> = Box<T>;
+type Make = fn() -> Pair;
 type Pair = (End<dyn Read + Send>, End<dyn Write + Send>);
 
 /// The contenders of the two-thread groups, by name.
-fn contenders() -> Vec<(&'static str, fn() -> Pair)> {
+fn contenders() -> Vec<(&'static str, Make)> {
     vec![
         ("ring", || ring(Wait::Adaptive)),
         ("ring-spin", || ring(Wait::Spin)),
