@@ -189,13 +189,14 @@ impl<T: Send + 'static> Call<T> {
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Self, String> {
         let what = what.into();
-        let (begin, begun) = mpsc::channel();
+        let (begin, begun) = mpsc::channel::<()>();
         let (send, answer) = mpsc::channel();
         thread::Builder::new()
             .name(what.chars().take(15).collect())
             .spawn(move || {
+                // Dropping it is the signal, which is heard as often as asked.
+                drop(begin);
                 // The case may have failed already and gone; then nobody wants the answer.
-                let _ = begin.send(());
                 let _ = send.send(call());
             })
             .map_err(|error| format!("no thread for {what}: {error}"))?;
@@ -225,7 +226,7 @@ impl<T: Send + 'static> Call<T> {
     where
         T: Show,
     {
-        // The thread runs; one more step and the call is on its way. An error only means that this was heard before.
+        // An error, since nothing is ever sent: the thread runs, and the call is its next step.
         let _ = self.begun.recv();
         let until = Instant::now() + SETTLE;
         loop {

@@ -8,7 +8,7 @@ use ringpipe::{
 };
 
 /// Rows that hang wait this long; the others are done long before.
-const WATCHDOG: Duration = Duration::from_secs(15);
+const WATCHDOG: Duration = Duration::from_secs(20);
 
 /// What a descriptor of the kernel promises, if it takes `capacity` bytes at least.
 pub(crate) fn rules(capacity: usize) -> Rules {
