@@ -28,8 +28,8 @@ use super::{
 use crate::{
     ends::Controlled,
     error::{Cause, Error},
-    sync::{AtomicU32, AtomicU64, Mutex, Ordering, full_fence},
-    sys::{clock::Moment, fork::Origin},
+    sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, full_fence},
+    sys::{clock::Moment, cpu::yield_now, fork::Origin},
 };
 
 /// Bits of [`End::attention`]: why a call may not simply go ahead.
@@ -59,8 +59,10 @@ pub(crate) struct End {
     deadline: AtomicU64,
     /// Nanoseconds that one call may take; 0 is no limit.
     timeout: AtomicU64,
-    /// Whether the last words are written. The lock orders those who close at the same time.
-    closed: Mutex<bool>,
+    /// 1 while the owner's thread publishes bytes; the last word has to come after them.
+    publishing: AtomicU32,
+    /// The lock orders those who close at the same time.
+    last_word: Mutex<LastWord>,
     /// The tie to the process on the other side, if it is another one.
     link: OnceLock<Arc<Link>>,
     /// What this end polls, and what makes the peer's poll return; only for ends that are polled.
@@ -69,6 +71,21 @@ pub(crate) struct End {
     home: OnceLock<Home>,
     peer_switch: OnceLock<Switch>,
 }
+
+/// How far this side's last word has got.
+#[derive(Debug)]
+enum LastWord {
+    /// The end is open.
+    Unsaid,
+    /// The owner's thread says it when it has published what it is about to.
+    LeftToOwner(Option<Cause>),
+    /// The peer can see it.
+    Said,
+}
+
+/// How often a closing thread looks whether a publication that is under way has ended, before it leaves its last word to
+/// the publisher. A publication takes microseconds, unless its thread lost the CPU.
+const LOOKS: u32 = if cfg!(loom) { 1 } else { 1000 };
 
 /// Where a ring with both ends in one process lives.
 #[derive(Debug)]
@@ -88,7 +105,8 @@ impl End {
             attention: AtomicU32::new(0),
             deadline: AtomicU64::new(0),
             timeout: AtomicU64::new(0),
-            closed: Mutex::new(false),
+            publishing: AtomicU32::new(0),
+            last_word: Mutex::new(LastWord::Unsaid),
             link: OnceLock::new(),
             light: OnceLock::new(),
             home: OnceLock::new(),
@@ -109,14 +127,15 @@ impl End {
         let _ = self.home.set(home);
     }
 
-    /// Says this side's last word, that nothing more will come, but goes on listening to the peer's.
+    /// Says this side's last word, that nothing more will come, but goes on listening to the peer's. For the owner's
+    /// thread, which is not publishing.
     pub(crate) fn announce_close(&self) {
         {
-            let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-            if *closed {
+            let mut last_word = self.last_word();
+            if !matches!(*last_word, LastWord::Unsaid) {
                 return;
             }
-            *closed = true;
+            *last_word = LastWord::Said;
             closing::publish(self.own(), None);
         }
         ring_for_closing(self.peer(), |parked| self.ring_peer(parked));
@@ -124,8 +143,82 @@ impl End {
 
     /// Ends this side's use of the end without a word to the other: another process has taken it up.
     pub(crate) fn abandon(&self) {
-        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.last_word() = LastWord::Said;
         self.set_attention(attention::CLOSED, true);
+    }
+
+    fn last_word(&self) -> MutexGuard<'_, LastWord> {
+        self.last_word.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Announces that the owner's thread is about to publish; [`published`](Self::published) must follow. `false` if something
+    /// stands in the way, and then nothing was announced.
+    ///
+    /// The announcement and the look at `attention` pair with `attention` and the look at the announcement in
+    /// [`close`](Controlled::close), with the same fences as sleeping and waking: either the publisher sees that the end was
+    /// closed, or whoever closes sees that bytes are under way.
+    #[inline(always)]
+    pub(crate) fn may_publish(&self) -> bool {
+        self.announce_publishing();
+        let calm = self.calm();
+        if !calm {
+            self.publish_nothing();
+        }
+        calm
+    }
+
+    /// The announcement by itself, for who looks at `attention` more closely.
+    #[inline(always)]
+    pub(crate) fn announce_publishing(&self) {
+        self.publishing.store(1, Ordering::Relaxed);
+        // ORDER(E7): pairs with `close`.
+        self.fences.after_publishing();
+    }
+
+    /// The bytes are published. A fence and [`say_what_was_left`](Self::say_what_was_left) must follow.
+    #[inline(always)]
+    pub(crate) fn published(&self) {
+        // ORDER(E7): synchronizes with the Acquire in `is_publishing`; the position comes before the last word.
+        self.publishing.store(0, Ordering::Release);
+    }
+
+    /// Takes the announcement back.
+    #[cold]
+    pub(crate) fn publish_nothing(&self) {
+        self.published();
+        self.fences.after_publishing();
+        self.say_what_was_left();
+    }
+
+    /// Says the last word if whoever closed the end meanwhile left it to the publisher.
+    #[inline(always)]
+    pub(crate) fn say_what_was_left(&self) {
+        if self.attention() & attention::CLOSED != 0 {
+            self.say_last_word();
+        }
+    }
+
+    #[cold]
+    fn say_last_word(&self) {
+        {
+            let mut last_word = self.last_word();
+            let LastWord::LeftToOwner(cause) = &*last_word else { return };
+            closing::publish(self.own(), cause.as_ref());
+            *last_word = LastWord::Said;
+        }
+        ring_for_closing(self.peer(), |parked| self.ring_peer(parked));
+    }
+
+    /// Whether the owner's thread is publishing, and will look at `attention` afterwards.
+    fn is_publishing(&self) -> bool {
+        (0..LOOKS).all(|_| {
+            // ORDER(E7): synchronizes with the Release in `published`.
+            let publishing = self.publishing.load(Ordering::Acquire) != 0;
+            if publishing {
+                yield_now();
+            }
+            publishing
+        })
     }
 
     /// Who pays for the fences between this end and its peer.
@@ -309,20 +402,23 @@ impl Controlled for End {
             return;
         }
         {
-            let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last_word = self.last_word();
             let before = self.attention.fetch_or(attention::CLOSED, Ordering::Relaxed);
             if before & attention::CLOSED != 0 {
                 return;
             }
             // The last word may be out already, and only this side's waiting for the peer's goes on.
-            if !*closed {
-                *closed = true;
-                // A write that runs meanwhile publishes, passes a fence, and looks at `attention` before it says that
-                // its bytes are in. Either it sees the bit, or its position is visible to whoever sees the state below.
+            if matches!(*last_word, LastWord::Unsaid) {
+                // ORDER(E7): pairs with `may_publish` and with the fence after `published`.
                 if !self.fences.before_second_look() {
                     full_fence();
                 }
-                closing::publish(self.own(), cause.as_ref());
+                *last_word = if self.is_publishing() {
+                    LastWord::LeftToOwner(cause)
+                } else {
+                    closing::publish(self.own(), cause.as_ref());
+                    LastWord::Said
+                };
             }
         }
         ring_for_closing(self.peer(), |parked| self.ring_peer(parked));

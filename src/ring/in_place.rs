@@ -79,7 +79,11 @@ impl Grant<'_> {
     /// If `len` is more than was reserved.
     pub fn commit(self, len: usize) -> io::Result<()> {
         assert!(len <= self.len, "{len} bytes cannot be committed of {} reserved", self.len);
-        if len > 0 { self.writer.publish(len as u64) } else { Ok(()) }
+        if len > 0 {
+            self.writer.begin()?;
+            self.writer.publish(len as u64);
+        }
+        Ok(())
     }
 
     /// The reserved bytes as a slice, if both ends of the ring are in this process and have never left it; they hold

@@ -38,9 +38,10 @@ impl Writer {
         let limit = u64::from(self.max_message) + HEADER as u64;
         if self.unfinished.is_none() && total <= limit.min(self.core.capacity()) {
             self.writable(total, true, &mut None)?;
+            self.begin()?;
             self.core.put(0, &(message.len() as u32).to_le_bytes());
             self.core.put(HEADER as u64, message);
-            self.publish(total)?;
+            self.publish(total);
             self.waiting.stats.messages += 1;
             return Ok(());
         }
@@ -66,8 +67,9 @@ impl Writer {
             }
             None => {
                 self.writable(HEADER as u64, true, &mut None)?;
+                self.begin()?;
                 self.core.put(0, &(message.len() as u32).to_le_bytes());
-                self.publish(HEADER as u64)?;
+                self.publish(HEADER as u64);
                 0
             }
         };

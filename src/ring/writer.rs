@@ -116,9 +116,11 @@ impl Writer {
         if n == 0 {
             return Ok(0);
         }
-        if n <= self.core.cached_room() && buf.len() <= CHUNK && self.is_easy() {
+        let fits = n <= self.core.cached_room() && buf.len() <= CHUNK;
+        if fits && self.core.peer_is_open() && self.end.may_publish() {
             self.core.put(0, buf);
-            return self.publish(n).map(|()| buf.len());
+            self.publish(n);
+            return Ok(buf.len());
         }
         self.write_in_parts(buf, block)
     }
@@ -133,9 +135,11 @@ impl Writer {
         let (mut done, mut start) = (0, None);
         while done < buf.len() {
             let put = self.writable(1, block, &mut start).and_then(|_| {
+                self.begin()?;
                 let rest = &buf[done..];
                 let n = self.core.put(0, &rest[..rest.len().min(CHUNK)]);
-                self.publish(n as u64).map(|()| n)
+                self.publish(n as u64);
+                Ok(n)
             });
             match put {
                 Ok(n) => done += n,
@@ -147,21 +151,34 @@ impl Writer {
         Ok(done)
     }
 
-    /// Makes `n` bytes readable, and wakes the reader if it sleeps for them. Fails if this end was closed meanwhile, in
-    /// which case nobody can tell whether the reader will see them.
+    /// Announces a publication, for which there is room; [`publish`](Self::publish) must follow.
     #[inline(always)]
-    pub(super) fn publish(&mut self, n: u64) -> io::Result<()> {
+    pub(super) fn begin(&mut self) -> io::Result<()> {
+        if self.end.may_publish() { Ok(()) } else { self.begin_with_attention() }
+    }
+
+    /// Deadlines and the like were looked at when the room was; only a close since then stands in the way.
+    #[cold]
+    fn begin_with_attention(&mut self) -> io::Result<()> {
+        self.end.announce_publishing();
+        self.end.usable().map_err(|error| {
+            self.end.publish_nothing();
+            self.failed(error.into())
+        })
+    }
+
+    /// Makes `n` bytes readable, and wakes the reader if it sleeps for them. [`begin`](Self::begin) came before.
+    #[inline(always)]
+    pub(super) fn publish(&mut self, n: u64) {
         self.core.publish(n);
+        self.end.published();
         self.waiting.notify(&self.end, self.end.peer(), self.core.pos());
+        // After the fence in `notify`.
+        self.end.say_what_was_left();
         if self.polled {
             self.settle();
         }
-        // After the fence in `notify`; the other half of this is in `End::close`.
-        if self.end.attention() & attention::CLOSED != 0 {
-            return Err(Error::Closed.into());
-        }
         self.waiting.stats.bytes += n;
-        Ok(())
     }
 
     /// Waits until `need` bytes are free, and gives how many are. `start` is when the caller first had to wait.
@@ -378,10 +395,12 @@ impl Write for Writer {
         let total: usize = bufs.iter().map(|buf| buf.len()).sum();
         if total as u64 <= self.core.cached_room() && self.is_easy() {
             let mut ahead = 0;
+            self.begin()?;
             for buf in bufs {
                 ahead += self.core.put(ahead as u64, buf);
             }
-            return self.publish(ahead as u64).map(|()| ahead);
+            self.publish(ahead as u64);
+            return Ok(ahead);
         }
         let mut done = 0;
         for buf in bufs {
