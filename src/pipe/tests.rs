@@ -5,12 +5,12 @@ use std::{
     panic::Location,
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
     PipeReader, PipeWriter,
-    rendezvous::{End, Rendezvous},
+    rendezvous::{End, Rendezvous, Wakes},
 };
 
 #[path = "../../tests/common/mod.rs"]
@@ -30,7 +30,7 @@ fn pipe() -> (PipeReader, PipeWriter) {
 #[test]
 fn the_turn_goes_to_those_who_wait_before_the_caller_in_a_loop() {
     watchdog(LIMIT, || {
-        for _ in 0..500 {
+        for _ in 0..100 {
             one_turn();
         }
     });
@@ -40,12 +40,7 @@ fn one_turn() {
     let (mut reader, writer) = pipe();
     let shared = writer.shared().clone();
     thread::scope(|scope| {
-        scope.spawn(|| {
-            (&writer)
-                .write_all(b"a")
-                .and_then(|()| (&writer).write_all(b"c"))
-                .unwrap()
-        });
+        scope.spawn(|| (&writer).write_all(b"a").and_then(|()| (&writer).write_all(b"c")).unwrap());
         while shared.lock().offer.is_none() {
             thread::yield_now();
         }
@@ -71,7 +66,7 @@ fn busy_then_closed() {
             scope.spawn(|| while let Ok(1..) = (&reader).read(&mut [0; 100]) {});
             scope.spawn(|| while (&writer).write(&[1; 333]).is_ok() {});
         }
-        while writer.shared().lock().passed < 100_000 {
+        while writer.shared().lock().passed < 20_000 {
             thread::yield_now();
         }
         reader.close();
@@ -82,4 +77,44 @@ fn busy_then_closed() {
         let side = state.side(end);
         assert!(!side.busy && side.queued == 0 && !side.asleep);
     }
+}
+
+/// A deadline that passes, and a close, while the bytes are on their way: the bytes count.
+#[test]
+fn a_copy_that_has_begun_is_worth_more_than_what_interrupts_it() {
+    watchdog(LIMIT, || {
+        for round in 0..100 {
+            let (reader, writer) = pipe();
+            thread::scope(|scope| {
+                let read = scope.spawn(|| (&reader).read(&mut [0; 4]));
+                let shared = reader.shared();
+                // Stands in for a write that has found the blocked read and copies.
+                loop {
+                    let mut state = shared.lock();
+                    if state.want.is_some() {
+                        state.copying = true;
+                        break;
+                    }
+                    drop(state);
+                    thread::yield_now();
+                }
+                match round % 3 {
+                    0 => reader.set_deadline(Some(Instant::now())),
+                    1 => writer.close(),
+                    _ => reader.close(),
+                }
+                for _ in 0..100 {
+                    assert!(!read.is_finished(), "its buffer is still being filled");
+                    thread::yield_now();
+                }
+                let mut state = shared.lock();
+                state.copying = false;
+                state.want.as_mut().expect("the read is blocked").filled = 3;
+                let mut wakes = Wakes::default();
+                state.rouse(End::Reader, &mut wakes);
+                shared.wake(state, wakes);
+                assert_eq!(read.join().unwrap().unwrap(), 3);
+            });
+        }
+    });
 }

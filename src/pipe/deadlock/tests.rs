@@ -60,7 +60,7 @@ fn the_kernel_counts_the_threads_of_this_process() {
 #[test]
 fn threads_that_hand_work_to_each_other_are_never_called_stuck() {
     const THREADS: usize = 3;
-    const ROUNDS: u32 = 20_000;
+    const ROUNDS: u32 = 5_000;
     pretending(THREADS, || {
         let (mut readers, mut writers): (Vec<_>, Vec<_>) =
             (0..THREADS).map(|_| hasty_pipe()).unzip();
@@ -181,9 +181,7 @@ fn whoever_gives_a_reason_to_go_on_strikes_the_waits_under_the_same_lock() {
 fn a_wait_with_a_deadline_is_not_registered() {
     pretending(usize::MAX, || {
         let (mut reader, _writer) = hasty_pipe();
-        reader
-            .set_read_timeout(Some(Duration::from_millis(20)))
-            .unwrap();
+        reader.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         thread::scope(|scope| {
             let read = scope.spawn(move || reader.read(&mut [0]).unwrap_err().kind());
             while !read.is_finished() {
