@@ -176,7 +176,8 @@ impl<'a> Call<'a> {
         self.state().side(end).queued += 1;
         let result = loop {
             let slept = self.sleep(Place::Queue);
-            // A free turn is worth more than a deadline that has passed: there may be bytes.
+            // A free turn is worth more than a deadline that has passed: there may be bytes. And who was woken for the turn
+            // takes it, so that no wake-up is lost; a close has woken everybody.
             if let done @ Err(_) = self.open() {
                 break done;
             } else if !self.state().side(end).busy {
@@ -185,14 +186,7 @@ impl<'a> Call<'a> {
                 break slept;
             }
         };
-        let Self { state, wakes, .. } = self;
-        if let Some(state) = state {
-            state.side(end).queued -= 1;
-            if result.is_err() {
-                // It may have been woken to take the turn: hand that on.
-                state.pass_turn(end, wakes);
-            }
-        }
+        self.state().side(end).queued -= 1;
         result
     }
 

@@ -38,7 +38,7 @@
 //!
 //! # Deadlock
 //! One thread that uses both ends waits for itself. Where every thread of a process waits on in-memory
-//! pipes, and none of them with a deadline, a call fails after about 100 ms with [`Error::Deadlock`](crate::Error::Deadlock); its text names the place where the pipe was
+//! pipes, and none of them with a deadline, a call fails after about 100 ms with [`Error::Deadlock`]; its text names the place where the pipe was
 //! made, the call, and the way out. This is a diagnosis for the programmer, on Linux only and with patience: it never fires while some thread
 //! runs, sleeps or is blocked elsewhere, and therefore does not see a deadlock of a part of the threads.
 //!
@@ -113,3 +113,6 @@ pub fn copy(mut reader: &PipeReader, mut writer: &PipeWriter) -> io::Result<u64>
     }
     io::copy(&mut reader, &mut writer)
 }
+
+#[cfg(test)]
+mod tests;

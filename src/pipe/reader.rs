@@ -133,7 +133,7 @@ impl PipeReader {
 /// # Errors
 /// Once the writer has closed: `Ok(0)`, the end of the stream, or the error it was closed with. `BrokenPipe` if this end
 /// was closed. `TimedOut` after the deadline, which is checked first, data or not; clear it and reading goes on.
-/// [`Error::Deadlock`](crate::Error::Deadlock) where nobody is left to write (see [the module](crate::pipe)).
+/// [`Error::Deadlock`](crate::Error::Deadlock) where nobody is left to write (see [the module](mod@crate::pipe)).
 impl Read for &PipeReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.pipe.read(&mut [IoSliceMut::new(buf)], Mode::Wait)

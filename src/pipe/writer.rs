@@ -160,7 +160,7 @@ impl PipeWriter {
 /// # Errors
 /// Once the reader has closed: `BrokenPipe`, or the error it was closed with. `BrokenPipe` if this end was closed.
 /// `TimedOut` after the deadline; clear it and writing goes on. [`Error::Deadlock`](crate::Error::Deadlock) where nobody is left to read (see
-/// [the module](crate::pipe)). A write that had handed over some bytes when it was stopped returns their exact number, and
+/// [the module](mod@crate::pipe)). A write that had handed over some bytes when it was stopped returns their exact number, and
 /// the next write the error.
 impl Write for &PipeWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {

@@ -1,10 +1,11 @@
 use super::*;
 use crate::pipe::{
     PipeReader, PipeWriter,
-    rendezvous::{End, Rendezvous},
+    rendezvous::{End, Rendezvous, Wakes},
+    tests::{LIMIT, watchdog},
 };
 use std::{
-    io::{self, Write},
+    io::{self, Read, Write},
     panic::Location,
     sync::Arc,
     thread,
@@ -23,7 +24,7 @@ fn hasty_pipe() -> (PipeReader, PipeWriter) {
 fn pretending<T>(threads: usize, case: impl FnOnce() -> T) -> T {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     *PRETENDED.lock().unwrap() = Some(threads);
-    let result = case();
+    let result = watchdog(LIMIT, case);
     *PRETENDED.lock().unwrap() = None;
     assert_eq!(registry().waiting, 0, "a wait is over and still registered");
     result
@@ -59,29 +60,33 @@ fn the_kernel_counts_the_threads_of_this_process() {
 #[test]
 fn threads_that_hand_work_to_each_other_are_never_called_stuck() {
     const THREADS: usize = 3;
-    const ROUNDS: u32 = 20_000;
+    const ROUNDS: u32 = 5_000;
     pretending(THREADS, || {
         let (mut readers, mut writers): (Vec<_>, Vec<_>) =
             (0..THREADS).map(|_| hasty_pipe()).unzip();
         writers.rotate_right(1);
         thread::scope(|scope| {
-            for (i, (reader, writer)) in readers.drain(..).zip(writers.drain(..)).enumerate() {
-                scope.spawn(move || -> io::Result<()> {
-                    let (mut reader, mut writer) = (reader, writer);
-                    for round in 0..ROUNDS {
-                        if i == 0 {
-                            writer.write_all(&round.to_le_bytes())?;
+            let ends = readers.drain(..).zip(writers.drain(..)).enumerate();
+            let threads: Vec<_> = ends
+                .map(|(i, (mut reader, mut writer))| {
+                    scope.spawn(move || -> io::Result<()> {
+                        for round in 0..ROUNDS {
+                            if i == 0 {
+                                writer.write_all(&round.to_le_bytes())?;
+                            }
+                            let mut token = [0; 4];
+                            reader.read_exact(&mut token)?;
+                            assert_eq!(u32::from_le_bytes(token), round);
+                            if i != 0 {
+                                writer.write_all(&token)?;
+                            }
                         }
-                        let mut token = [0; 4];
-                        io::Read::read_exact(&mut reader, &mut token)?;
-                        assert_eq!(u32::from_le_bytes(token), round);
-                        if i != 0 {
-                            writer.write_all(&token)?;
-                        }
-                    }
-                    // The pretended threads must stay: their ends are open until all have finished.
-                    Ok(())
-                });
+                        Ok(())
+                    })
+                })
+                .collect();
+            for thread in threads {
+                thread.join().unwrap().unwrap();
             }
         });
     });
@@ -94,13 +99,13 @@ fn the_last_thread_to_wait_is_told_and_the_others_live_on() {
         let (mut b_reader, b_writer) = hasty_pipe();
         let result = thread::scope(|scope| {
             let other = scope.spawn(move || {
-                let read = io::Read::read(&mut b_reader, &mut [0; 4]);
+                let read = b_reader.read(&mut [0; 4]);
                 drop(a_writer.write_all(b"late"));
                 read.map_err(|error| error.kind())
             });
-            let mine = io::Read::read(&mut a_reader, &mut [0; 4]).map_err(|error| error.kind());
+            let mine = a_reader.read(&mut [0; 4]).map_err(|error| error.kind());
             // Whoever of the two was told runs on and wakes the other one.
-            drop(b_writer);
+            drop((a_reader, b_writer));
             (mine, other.join().unwrap())
         });
         assert!(
@@ -132,16 +137,68 @@ fn a_satisfied_waiter_is_struck_before_its_waker_goes_on() {
     *PRETENDED.lock().unwrap() = None;
 }
 
+/// Waits until `count` waits of the process are registered.
+fn until_registered(count: usize) {
+    while registry().waiting != count {
+        thread::yield_now();
+    }
+}
+
 #[test]
-fn an_end_is_named_in_the_diagnosis() {
+fn whoever_gives_a_reason_to_go_on_strikes_the_waits_under_the_same_lock() {
+    pretending(usize::MAX, || {
+        let (reader, writer) = hasty_pipe();
+        thread::scope(|scope| {
+            // One of them has the turn, the other one waits for it.
+            let calls = [(); 2].map(|()| scope.spawn(|| (&reader).read(&mut [0]).unwrap()));
+            until_registered(2);
+            // As long as this lock is held, no wait can register again.
+            let mut state = reader.shared().lock();
+            let mut wakes = Wakes::default();
+            state.rouse(End::Reader, &mut wakes);
+            assert_eq!(registry().waiting, 0, "a waiter that has been satisfied");
+            reader.shared().wake(state, wakes);
+
+            until_registered(2);
+            let mut state = reader.shared().lock();
+            let mut wakes = Wakes::default();
+            state.side(End::Reader).busy = false;
+            state.pass_turn(End::Reader, &mut wakes);
+            assert_eq!(registry().waiting, 0, "a waiter whose turn it is");
+            state.side(End::Reader).busy = true;
+            reader.shared().wake(state, wakes);
+
+            until_registered(2);
+            reader.set_deadline(None);
+            until_registered(2);
+            (&writer).write_all(b"xy").unwrap();
+            assert_eq!(calls.map(|call| call.join().unwrap()), [1, 1]);
+        });
+    });
+}
+
+#[test]
+fn a_wait_with_a_deadline_is_not_registered() {
+    pretending(usize::MAX, || {
+        let (mut reader, _writer) = hasty_pipe();
+        reader.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        thread::scope(|scope| {
+            let read = scope.spawn(move || reader.read(&mut [0]).unwrap_err().kind());
+            while !read.is_finished() {
+                assert_eq!(registry().waiting, 0);
+            }
+            assert_eq!(read.join().unwrap(), io::ErrorKind::TimedOut);
+        });
+    });
+}
+
+#[test]
+fn a_diagnosis_names_the_call_the_place_and_the_way_out() {
     pretending(1, || {
-        let (reader, mut writer) = hasty_pipe();
-        let error = writer.write(b"12345").unwrap_err();
-        let text = error.to_string();
+        let (_reader, mut writer) = hasty_pipe();
+        let text = writer.write(b"12345").unwrap_err().to_string();
         for part in ["write of 5 bytes", file!(), "another thread"] {
             assert!(text.contains(part), "{text}");
         }
-        assert_eq!(End::Writer, End::Writer);
-        drop(reader);
     });
 }
