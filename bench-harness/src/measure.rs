@@ -11,7 +11,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::{
     Exit, Usage,
-    cli::RunArgs,
+    cli::{Preset, RunArgs},
     clock::{self, SystemClock, monotonic_ns},
     host::{self, Host, Ticks},
     interrupt::Interrupt,
@@ -164,6 +164,8 @@ fn configure(args: &RunArgs) -> Result<Config> {
         } else {
             unique(&args.wait)
         },
+        // Who names rows wants all of them.
+        short: args.preset == Preset::Quick && args.transport.is_empty() && args.wait.is_empty(),
         placement,
         cpus: allowed.len(),
         rounds: args.rounds.unwrap_or(args.preset.rounds()),

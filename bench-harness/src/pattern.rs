@@ -39,6 +39,36 @@ pub(crate) struct Fault {
     pub(crate) found: u8,
 }
 
+/// Turns the requests of a sample, one after the other, into their replies.
+#[derive(Clone, Debug)]
+pub(crate) struct Replier {
+    pattern: Pattern,
+    next: u64,
+    fault: Option<Fault>,
+}
+
+impl Replier {
+    /// Expects message `first` next.
+    pub(crate) fn new(pattern: Pattern, first: u64) -> Self {
+        Self { pattern, next: first, fault: None }
+    }
+
+    /// Compares every byte of the next request and writes its reply in its place.
+    #[inline]
+    pub(crate) fn answer(&mut self, message: &mut [u8]) {
+        if let Err(wrong) = self.pattern.check(Direction::Request, self.next, message) {
+            self.fault.get_or_insert(wrong);
+        }
+        self.pattern.fill(Direction::Reply, self.next, message);
+        self.next += 1;
+    }
+
+    /// The first request that did not arrive as it was sent.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.fault.clone()
+    }
+}
+
 impl Pattern {
     pub(crate) fn new(key: u64) -> Self {
         Self { key }

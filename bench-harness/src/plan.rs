@@ -17,6 +17,8 @@ pub(crate) struct Config {
     pub(crate) scenarios: Vec<Scenario>,
     pub(crate) sizes: Vec<Size>,
     pub(crate) waits: Vec<Wait>,
+    /// Whether rows that the default run has no time for are left out.
+    pub(crate) short: bool,
     pub(crate) placement: Placement,
     /// How many CPUs this process may use.
     pub(crate) cpus: usize,
@@ -104,8 +106,9 @@ fn rows(config: &Config, scenario: Scenario) -> Vec<Row> {
         config.transports.iter().filter(|transport| transport.scenarios.contains(&scenario))
     {
         for &wait in transport.waits {
+            let left_out = config.short && !transport.quick.contains(&wait);
             // A floor has one way of waiting and is there to compare with, whatever was asked for.
-            if transport.floor || config.waits.contains(&wait) {
+            if transport.floor || (config.waits.contains(&wait) && !left_out) {
                 rows.push(Row { transport: transport.name.to_owned(), wait, replica: 0 });
             }
         }
@@ -216,6 +219,7 @@ pub(crate) mod tests {
             scenarios: Scenario::ALL.to_vec(),
             sizes: vec![Size(64), Size(4096)],
             waits: Wait::ALL.to_vec(),
+            short: false,
             placement: Placement::TwoCpus { initiator: 0, responder: 1 },
             cpus: 2,
             rounds,
@@ -307,6 +311,23 @@ pub(crate) mod tests {
         assert!(again.contains(&"pingpong/64B/unix/block#2".to_owned()), "{again:?}");
         assert!(again.contains(&"stream/4KiB/pipe/spin#2".to_owned()), "{again:?}");
         assert_eq!(again.len(), 2 * 2 * 2);
+    }
+
+    #[test]
+    fn a_short_run_leaves_out_what_the_registry_says_and_nothing_else() {
+        let mut config = config(&["unix", "fifo", "rpc-tcp", "flag"], 3);
+        config.short = true;
+        let rows: BTreeSet<String> =
+            Plan::new(&config).cases.iter().map(|case| case.row.to_string()).collect();
+        for (row, runs) in [
+            ("unix/spin", true),
+            ("fifo/block", true),
+            ("flag/spin", true),
+            ("fifo/spin", false),
+            ("rpc-tcp/block", false),
+        ] {
+            assert_eq!(rows.contains(row), runs, "{row} in {rows:?}");
+        }
     }
 
     #[test]

@@ -66,9 +66,10 @@ fn every_transport_runs_and_every_byte_of_it_is_verified() {
     }
     let measured: BTreeSet<&str> =
         cells.iter().map(|cell| cell["case"]["row"]["transport"].as_str().unwrap()).collect();
-    for transport in
-        ["pipe", "fifo", "unix", "tcp", "ring", "memory", "flag", "futex", "memcpy", "relay"]
-    {
+    for transport in [
+        "pipe", "fifo", "unix", "tcp", "ring", "rpc-unix", "rpc-ring", "memory", "flag", "futex",
+        "memcpy", "relay",
+    ] {
         assert!(measured.contains(transport), "{transport} is missing: {}", report["skipped"]);
     }
     assert!(text(&output.stdout).contains("What to take"));

@@ -7,7 +7,10 @@ use super::Batch;
 use crate::{
     clock::monotonic_ns,
     control::Part,
-    pattern::Direction::{Reply, Request},
+    pattern::{
+        Direction::{Reply, Request},
+        Replier,
+    },
     stats::percentile::{LONGEST_NS, buckets, histogram},
     transport::Link,
 };
@@ -38,15 +41,14 @@ pub(super) fn initiate<L: Link>(link: &mut L, batch: Batch, buffer: &mut [u8]) -
 }
 
 pub(super) fn respond<L: Link>(link: &mut L, batch: Batch, buffer: &mut [u8]) -> io::Result<Part> {
-    let mut fault = None;
+    let mut replier = Replier::new(batch.pattern, batch.first);
     let start_ns = monotonic_ns();
-    let mut numbers = batch.numbers();
-    link.serve(batch.count, buffer, &mut |message| {
-        let number = numbers.next().unwrap_or(u64::MAX);
-        if let Err(wrong) = batch.pattern.check(Request, number, message) {
-            fault.get_or_insert(wrong);
-        }
-        batch.pattern.fill(Reply, number, message);
-    })?;
-    Ok(Part { start_ns, end_ns: monotonic_ns(), verified: batch.count, fault, ..Part::default() })
+    link.serve(batch.count, buffer, &mut replier)?;
+    Ok(Part {
+        start_ns,
+        end_ns: monotonic_ns(),
+        verified: batch.count,
+        fault: replier.fault(),
+        ..Part::default()
+    })
 }

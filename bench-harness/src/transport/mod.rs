@@ -13,6 +13,7 @@ mod pipe;
 mod registry;
 mod relay;
 mod ring;
+mod rpc;
 mod shared;
 mod tcp;
 mod unix;
@@ -25,6 +26,7 @@ pub(crate) use registry::{Topology, Transport, find, known};
 use crate::{
     case::{Case, Wait},
     control::Facts,
+    pattern::Replier,
 };
 
 /// Which side of a case a peer plays.
@@ -57,20 +59,12 @@ pub(crate) trait Link: Send {
         self.recv(reply)
     }
 
-    /// Answers `count` requests: `answer` turns each into its reply, in place.
+    /// Answers `count` requests with what `replier` makes of them. `buffer` has the size of a message.
     #[inline]
-    fn serve(
-        &mut self,
-        count: u64,
-        buffer: &mut [u8],
-        answer: &mut impl FnMut(&mut [u8]),
-    ) -> io::Result<()>
-    where
-        Self: Sized,
-    {
+    fn serve(&mut self, count: u64, buffer: &mut [u8], replier: &mut Replier) -> io::Result<()> {
         for _ in 0..count {
             self.recv(buffer)?;
-            answer(buffer);
+            replier.answer(buffer);
             self.send(buffer)?;
             self.flush()?;
         }
@@ -109,6 +103,7 @@ pub(crate) fn connect(
         "flag" => visit.visit(flag::open(case, role, meet)?),
         "futex" => visit.visit(flag::open(case, role, meet)?),
         "relay" => visit.visit(relay::open(case, role, meet)?),
+        name if name.starts_with("rpc-") => visit.visit(rpc::open(case, role, meet)?),
         other => Err(unsupported(format!("no transport between processes is called {other}"))),
     }
 }

@@ -23,6 +23,9 @@ pub(crate) struct Transport {
     pub(crate) topology: Topology,
     /// The ways of waiting it has; the first is the headline.
     pub(crate) waits: &'static [Wait],
+    /// Those of them that the default run has time for. A row that is left out answers no question of its own: a
+    /// FIFO is a pipe, and who would spin on TCP has the Unix socket's row to look at.
+    pub(crate) quick: &'static [Wait],
     pub(crate) scenarios: &'static [Scenario],
     /// A row to measure others by, which nobody can choose.
     pub(crate) floor: bool,
@@ -43,6 +46,7 @@ const KERNEL: Transport = Transport {
     what: "",
     topology: Topology::Processes,
     waits: &[Wait::Block, Wait::Spin],
+    quick: &[Wait::Block, Wait::Spin],
     scenarios: &Scenario::ALL,
     floor: false,
     hidden: false,
@@ -52,15 +56,33 @@ const KERNEL: Transport = Transport {
     remote: false,
 };
 
-const FLOOR: Transport = Transport { floor: true, pollable: false, untrusted: false, ..KERNEL };
+/// A call waits for its reply, so there is no stream of them; a client is not a descriptor, so it cannot be polled.
+const RPC: Transport = Transport {
+    waits: &[Wait::Block],
+    quick: &[],
+    scenarios: &[Scenario::Pingpong],
+    pollable: false,
+    remote: true,
+    ..KERNEL
+};
+
+const FLOOR: Transport =
+    Transport { floor: true, pollable: false, untrusted: false, quick: &Wait::ALL, ..KERNEL };
 
 static TRANSPORTS: &[Transport] = &[
     Transport { name: "pipe", what: "two anonymous pipes", complexity: 0, ..KERNEL },
-    Transport { name: "fifo", what: "two named pipes", complexity: 1, ..KERNEL },
+    Transport {
+        name: "fifo",
+        what: "two named pipes",
+        quick: &[Wait::Block],
+        complexity: 1,
+        ..KERNEL
+    },
     Transport { name: "unix", what: "Unix stream socket", complexity: 2, ..KERNEL },
     Transport {
         name: "tcp",
         what: "TCP over loopback, TCP_NODELAY",
+        quick: &[Wait::Block],
         complexity: 3,
         remote: true,
         ..KERNEL
@@ -69,17 +91,54 @@ static TRANSPORTS: &[Transport] = &[
         name: "ring",
         what: "two shared-memory rings of this project (memfd, futex)",
         waits: &Wait::ALL,
-        complexity: 5,
+        quick: &Wait::ALL,
+        complexity: 7,
         // A futex cannot be waited for beside descriptors.
         pollable: false,
         ..KERNEL
+    },
+    Transport {
+        name: "rpc-unix",
+        what: "calls of this project over a Unix socket, codec bin",
+        quick: &[Wait::Block],
+        complexity: 4,
+        ..RPC
+    },
+    Transport {
+        name: "rpc-tcp",
+        what: "calls of this project over TCP loopback, codec bin",
+        complexity: 5,
+        ..RPC
+    },
+    Transport {
+        name: "rpc-ring",
+        what: "calls of this project over two rings, codec bin",
+        waits: &Wait::ALL,
+        quick: &Wait::ALL,
+        complexity: 8,
+        ..RPC
+    },
+    Transport {
+        name: "rpc-ring-json",
+        what: "the same, codec JSON-RPC 1.0",
+        waits: &Wait::ALL,
+        complexity: 9,
+        ..RPC
+    },
+    Transport {
+        name: "rpc-ring-gob",
+        what: "the same, codec gob, as Go's net/rpc speaks it",
+        waits: &Wait::ALL,
+        complexity: 10,
+        ..RPC
     },
     Transport {
         name: "memory",
         what: "two in-memory pipes of this project between threads; no buffer, no other process",
         topology: Topology::Threads,
         waits: &[Wait::Adaptive],
-        complexity: 6,
+        quick: &[Wait::Adaptive],
+        complexity: 11,
         pollable: false,
         ..KERNEL
     },

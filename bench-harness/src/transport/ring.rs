@@ -5,7 +5,7 @@ use std::{
     os::unix::net::UnixStream,
 };
 
-use ringpipe::{Options, Reader, Writer};
+use ringpipe::{Options, Reader, Stream, Writer};
 
 use super::{Link, Role, doing};
 use crate::{
@@ -22,6 +22,13 @@ pub(super) struct Ring {
 }
 
 pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Ring> {
+    let (stream, facts) = stream(case, role, meet)?;
+    let (reader, writer) = stream.split();
+    Ok(Ring { reader, writer, facts })
+}
+
+/// This side of a ring stream that waits as the row says.
+pub(super) fn stream(case: &Case, role: Role, meet: &UnixStream) -> io::Result<(Stream, Facts)> {
     let wait = match case.row.wait {
         Wait::Block => ringpipe::Wait::Park,
         Wait::Adaptive => ringpipe::Wait::Adaptive,
@@ -33,9 +40,8 @@ pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Rin
         Role::Initiator => options.accept_on(meet),
         Role::Responder => options.connect_on(meet),
     };
-    let (reader, writer) = doing(stream, "making a ring")?.split();
     let facts = Facts::from([("capacity".to_owned(), case.buffer.0.to_string())]);
-    Ok(Ring { reader, writer, facts })
+    Ok((doing(stream, "making a ring")?, facts))
 }
 
 impl Link for Ring {

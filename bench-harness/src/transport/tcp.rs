@@ -19,9 +19,16 @@ use super::{
     doing, spins,
     unix::{buffers, granted},
 };
-use crate::case::Case;
+use crate::{case::Case, control::Facts};
 
 pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Descriptors> {
+    let (stream, facts) = stream(case, role, meet)?;
+    let read = stream.try_clone()?;
+    Descriptors::new(OwnedFd::from(read), OwnedFd::from(stream), spins(case), facts)
+}
+
+/// This side of a connection, with its buffers and options set.
+pub(super) fn stream(case: &Case, role: Role, meet: &UnixStream) -> io::Result<(TcpStream, Facts)> {
     let stream = match role {
         Role::Initiator => accept(case, meet)?,
         Role::Responder => reach(case, meet)?,
@@ -29,8 +36,7 @@ pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Des
     doing(stream.set_nodelay(true), "setting TCP_NODELAY")?;
     let mut facts = granted(&stream)?;
     facts.insert("TCP_NODELAY".to_owned(), stream.nodelay()?.to_string());
-    let read = stream.try_clone()?;
-    Descriptors::new(OwnedFd::from(read), OwnedFd::from(stream), spins(case), facts)
+    Ok((stream, facts))
 }
 
 /// Listens on a port the system chooses, tells it to the responder, and takes that responder and nobody else.

@@ -14,22 +14,27 @@ use super::{Link, Role, descriptors::Descriptors, doing, handover, spins};
 use crate::{case::Case, control::Facts};
 
 pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Descriptors> {
-    let (socket, facts) = match role {
+    let (socket, facts) = socket(case, role, meet)?;
+    let read = socket.try_clone()?;
+    Descriptors::new(read, socket, spins(case), facts)
+}
+
+/// This side's socket of the pair, with its buffers set.
+pub(super) fn socket(case: &Case, role: Role, meet: &UnixStream) -> io::Result<(OwnedFd, Facts)> {
+    match role {
         Role::Initiator => {
             let (ours, theirs) = doing(UnixStream::pair(), "making a socket pair")?;
             let theirs = OwnedFd::from(theirs);
             buffers(&theirs, case)?;
             let facts = buffers(&ours, case)?;
             handover::send(meet, &[&theirs])?;
-            (OwnedFd::from(ours), facts)
+            Ok((OwnedFd::from(ours), facts))
         }
         Role::Responder => {
             let [socket] = handover::receive(meet)?;
-            (socket, Facts::new())
+            Ok((socket, Facts::new()))
         }
-    };
-    let read = socket.try_clone()?;
-    Descriptors::new(read, socket, spins(case), facts)
+    }
 }
 
 /// Asks for buffers of the size of the case; what was granted is read back and reported.
