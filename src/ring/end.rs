@@ -255,6 +255,11 @@ impl End {
 
     /// Notes that the peer's process is gone. Not for a peer that closed: its last words win.
     pub(crate) fn peer_died(&self) {
+        if cfg!(mutant = "death_flag_after_bump") {
+            self.interrupt();
+            self.attention.fetch_or(attention::PEER_DIED, Ordering::Release);
+            return;
+        }
         // ORDER(E6): synchronizes with the Acquire in `peer_is_dead`; the kernel told of the death after the peer's last store.
         self.attention.fetch_or(attention::PEER_DIED, Ordering::Release);
         self.interrupt();
@@ -301,15 +306,20 @@ impl Controlled for End {
                 return;
             }
             *closed = true;
+            if cfg!(mutant = "state_before_last_bytes") {
+                closing::publish(self.own(), cause.as_ref());
+            }
             self.attention.fetch_or(attention::CLOSED, Ordering::Relaxed);
             // A write that runs meanwhile publishes, passes a fence, and looks at `attention` before it says that its
             // bytes are in. Either it sees the bit, or its position is visible to whoever sees the state below.
-            if !self.fences.before_second_look() {
+            if !cfg!(mutant = "no_fence_in_close") && !self.fences.before_second_look() {
                 full_fence();
             }
             closing::publish(self.own(), cause.as_ref());
         }
-        ring_for_closing(self.peer(), |parked| self.ring_peer(parked));
+        if !cfg!(mutant = "close_without_wake") {
+            ring_for_closing(self.peer(), |parked| self.ring_peer(parked));
+        }
         self.interrupt();
     }
 
