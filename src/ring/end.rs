@@ -361,6 +361,11 @@ impl End {
 
     /// Notes that the peer's process is gone. Not for a peer that closed: its last words win.
     pub(crate) fn peer_died(&self) {
+        if cfg!(mutant = "death_flag_after_bump") {
+            self.interrupt();
+            self.attention.fetch_or(attention::PEER_DIED, Ordering::Release);
+            return;
+        }
         // ORDER(E6): synchronizes with the Acquire in `peer_is_dead`; the kernel told of the death after the peer's last store.
         self.attention.fetch_or(attention::PEER_DIED, Ordering::Release);
         self.interrupt();
@@ -410,10 +415,10 @@ impl Controlled for End {
             // The last word may be out already, and only this side's waiting for the peer's goes on.
             if matches!(*last_word, LastWord::Unsaid) {
                 // ORDER(E7): pairs with `may_publish` and with the fence after `published`.
-                if !self.fences.before_second_look() {
+                if !cfg!(mutant = "no_fence_in_close") && !self.fences.before_second_look() {
                     full_fence();
                 }
-                *last_word = if self.is_publishing() {
+                *last_word = if self.is_publishing() && !cfg!(mutant = "state_before_last_bytes") {
                     LastWord::LeftToOwner(cause)
                 } else {
                     closing::publish(self.own(), cause.as_ref());
@@ -421,7 +426,9 @@ impl Controlled for End {
                 };
             }
         }
-        ring_for_closing(self.peer(), |parked| self.ring_peer(parked));
+        if !cfg!(mutant = "close_without_wake") {
+            ring_for_closing(self.peer(), |parked| self.ring_peer(parked));
+        }
         self.interrupt();
     }
 

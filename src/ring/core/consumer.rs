@@ -97,6 +97,9 @@ impl Consumer {
     pub(crate) fn release(&mut self, n: u64) {
         debug_assert!(n <= self.cached_available());
         self.pos = self.pos.wrapping_add(n);
+        if cfg!(mutant = "read_pos_not_flushed") && self.pos % 2 != 0 {
+            return;
+        }
         // ORDER(E2): synchronizes with the Acquire in `Producer::refresh`; our copies out of the span are done.
         self.areas.side(Role::Consumer).pos.store(self.pos, Ordering::Release);
     }

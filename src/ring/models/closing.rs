@@ -2,7 +2,7 @@
 
 use std::io::{Error as IoError, ErrorKind, Read, Write};
 
-use super::{ALL, BOUNDED, beside, drain, ends, expect, explore, write};
+use super::{ALL, beside, drain, ends, expect, explore, preemptions, write};
 use crate::error::Error;
 
 /// An error as a closer gives it; one word of text is what a model hands over.
@@ -32,7 +32,7 @@ fn a_close_wakes_the_reader() {
 
 #[test]
 fn a_close_wakes_the_writer() {
-    explore(BOUNDED, || {
+    explore(ALL, || {
         let (reader, mut writer) = ends(1);
         write(&mut writer, b"a");
         let _ends = beside(
@@ -50,7 +50,7 @@ fn a_close_wakes_the_writer() {
 
 #[test]
 fn what_was_written_before_a_close_is_read_before_the_end() {
-    explore(BOUNDED, || {
+    explore(preemptions(4), || {
         let (mut reader, mut writer) = ends(2);
         let _ends = beside(
             move || {
@@ -69,7 +69,7 @@ fn what_was_written_before_a_close_is_read_before_the_end() {
 
 #[test]
 fn an_error_arrives_whole_and_after_the_last_byte() {
-    explore(BOUNDED, || {
+    explore(preemptions(4), || {
         let (mut reader, mut writer) = ends(2);
         let _ends = beside(
             move || {
@@ -88,7 +88,7 @@ fn an_error_arrives_whole_and_after_the_last_byte() {
 
 #[test]
 fn a_reader_that_closes_with_an_error_fails_the_blocked_write_with_it() {
-    explore(BOUNDED, || {
+    explore(ALL, || {
         let (reader, mut writer) = ends(1);
         write(&mut writer, b"a");
         let _ends = beside(
@@ -121,7 +121,7 @@ fn a_close_on_its_own_side_wakes_a_blocked_read() {
 
 #[test]
 fn a_close_on_its_own_side_wakes_a_blocked_write() {
-    explore(BOUNDED, || {
+    explore(ALL, || {
         let (_reader, mut writer) = ends(1);
         write(&mut writer, b"a");
         let control = writer.control();
@@ -137,7 +137,7 @@ fn a_close_on_its_own_side_wakes_a_blocked_write() {
 
 #[test]
 fn a_write_that_was_acknowledged_in_the_middle_of_a_close_is_read() {
-    explore(BOUNDED, || {
+    explore(preemptions(3), || {
         let (mut reader, mut writer) = ends(1);
         let control = writer.control();
         let closer = loom::thread::spawn(move || control.close());
@@ -156,7 +156,7 @@ fn a_write_that_was_acknowledged_in_the_middle_of_a_close_is_read() {
 
 #[test]
 fn of_two_errors_one_arrives_and_stays() {
-    explore(BOUNDED, || {
+    explore(ALL, || {
         let (mut reader, writer) = ends(1);
         let (one, two) = (writer.control(), writer.control());
         let closer = loom::thread::spawn(move || one.close_with_error(worn("one")));
@@ -176,7 +176,7 @@ fn of_two_errors_one_arrives_and_stays() {
 
 #[test]
 fn both_sides_may_close_at_once() {
-    explore(BOUNDED, || {
+    explore(ALL, || {
         let (mut reader, mut writer) = ends(1);
         let control = reader.control();
         let _ends = beside(

@@ -2,11 +2,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 
-use super::{BOUNDED, beside, ends, expect, explore, let_time_pass, moment, write};
+use super::{ALL, beside, ends, expect, explore, let_time_pass, moment, preemptions, write};
 
 #[test]
 fn a_deadline_that_passes_ends_a_blocked_read() {
-    explore(BOUNDED, || {
+    explore(ALL, || {
         let (mut reader, _writer) = ends(1);
         reader.set_deadline(Some(moment(5).instant()));
         let end = reader.end.clone();
@@ -19,7 +19,7 @@ fn a_deadline_that_passes_ends_a_blocked_read() {
 
 #[test]
 fn a_deadline_set_against_a_blocked_read_ends_it() {
-    explore(BOUNDED, || {
+    explore(preemptions(4), || {
         let (mut reader, _writer) = ends(1);
         let (control, end) = (reader.control(), reader.end.clone());
         beside(
@@ -34,7 +34,7 @@ fn a_deadline_set_against_a_blocked_read_ends_it() {
 
 #[test]
 fn a_deadline_already_past_ends_a_blocked_write() {
-    explore(BOUNDED, || {
+    explore(ALL, || {
         let (mut reader, mut writer) = ends(1);
         write(&mut writer, b"a");
         let control = writer.control();
@@ -52,7 +52,7 @@ fn a_deadline_already_past_ends_a_blocked_write() {
 
 #[test]
 fn a_deadline_cleared_in_time_is_forgotten() {
-    explore(BOUNDED, || {
+    explore(preemptions(3), || {
         let (mut reader, mut writer) = ends(1);
         reader.set_deadline(Some(moment(5).instant()));
         let (control, end) = (reader.control(), reader.end.clone());
@@ -70,7 +70,7 @@ fn a_deadline_cleared_in_time_is_forgotten() {
 
 #[test]
 fn a_deadline_and_a_byte_that_race_lose_nothing() {
-    explore(BOUNDED, || {
+    explore(preemptions(4), || {
         let (mut reader, mut writer) = ends(1);
         reader.set_deadline(Some(moment(5).instant()));
         let end = reader.end.clone();

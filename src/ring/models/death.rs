@@ -9,7 +9,7 @@ use std::{
 
 use loom::thread;
 
-use super::{ALL, BOUNDED, beside, drain, ends, explore, let_time_pass, write};
+use super::{ALL, beside, drain, ends, explore, let_time_pass, preemptions, write};
 use crate::{
     error::Error,
     ring::{end::End, peer::Link},
@@ -41,7 +41,7 @@ fn a_death_wakes_the_reader() {
 
 #[test]
 fn what_the_dead_writer_published_is_read_before_its_death() {
-    explore(BOUNDED, || {
+    explore(preemptions(3), || {
         let (mut reader, mut writer) = ends(1);
         let death = dies(reader.end.clone(), move || {
             write(&mut writer, b"a");
@@ -55,7 +55,7 @@ fn what_the_dead_writer_published_is_read_before_its_death() {
 
 #[test]
 fn a_writer_that_closed_before_it_died_ends_the_stream_cleanly() {
-    explore(BOUNDED, || {
+    explore(preemptions(4), || {
         let (mut reader, writer) = ends(1);
         let death = dies(reader.end.clone(), move || {
             writer.close();
@@ -69,7 +69,7 @@ fn a_writer_that_closed_before_it_died_ends_the_stream_cleanly() {
 
 #[test]
 fn a_writer_learns_how_much_its_dead_reader_left() {
-    explore(BOUNDED, || {
+    explore(preemptions(3), || {
         let (mut reader, mut writer) = ends(1);
         write(&mut writer, b"a");
         let death = dies(writer.end.clone(), move || {
@@ -91,7 +91,7 @@ fn a_writer_learns_how_much_its_dead_reader_left() {
 
 #[test]
 fn a_death_that_nobody_tells_of_is_found_by_looking() {
-    explore(BOUNDED, || {
+    explore(preemptions(4), || {
         let (mut reader, mut writer) = ends(1);
         let link = Arc::new(Link::new());
         reader.end.set_link(link.clone());

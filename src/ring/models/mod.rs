@@ -28,27 +28,32 @@ use super::{Doorbell, Options, Reader, Wait, Writer};
 use crate::{error::Error, sys::clock::Moment};
 
 /// Every interleaving.
-const ALL: Option<usize> = None;
-/// Every interleaving with at most this many preemptions; `LOOM_MAX_PREEMPTIONS` overrides it.
-const BOUNDED: Option<usize> = Some(99);
+const ALL: Option<u32> = None;
+
+/// Every interleaving with at most `at_most` preemptions; `MODEL_PREEMPTIONS` in the environment asks for more.
+fn preemptions(at_most: u32) -> Option<u32> {
+    let asked = std::env::var("MODEL_PREEMPTIONS").ok().and_then(|asked| asked.parse().ok());
+    Some(at_most.max(asked.unwrap_or(0)))
+}
 
 /// Runs `model` once for each interleaving, and says how many there were.
 #[track_caller]
-fn explore(bound: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+fn explore(bound: Option<u32>, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
-    builder.preemption_bound = bound.map(|bound| builder.preemption_bound.unwrap_or(bound));
+    builder.preemption_bound = bound.map(|bound| bound as usize);
+    builder.max_branches = 10_000;
     let executions = Arc::new(AtomicU64::new(0));
     let count = executions.clone();
-    let bound = builder.preemption_bound;
     builder.check(move || {
         count.fetch_add(1, Ordering::Relaxed);
         model();
     });
-    let bound = bound.map_or("all interleavings".into(), |bound| format!("{bound} preemptions"));
     let executions = executions.load(Ordering::Relaxed);
     assert!(executions > 1, "a model without alternatives shows nothing");
-    let name = std::thread::current().name().unwrap_or("").replace("ring::models::", "");
-    println!("model {name}: {executions} executions ({bound})");
+    let extent = bound.map_or("all interleavings".into(), |bound| format!("{bound} preemptions"));
+    let thread = std::thread::current();
+    let name = thread.name().and_then(|name| name.split_once("models::")).unwrap_or_default().1;
+    println!("model {name}: {executions} executions ({extent})");
 }
 
 /// A ring whose ends go to sleep whenever they would wait, at the beginning of time.

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 
-use super::{BOUNDED, beside, explore, polled_ends, write};
+use super::{ALL, beside, explore, polled_ends, preemptions, write};
 use crate::{error::Error, ring::Reader};
 
 /// Reads as an event loop does: until it would block, then polls.
@@ -21,7 +21,7 @@ fn poll_and_drain(reader: &mut Reader) -> (Vec<u8>, Result<(), Error>) {
 
 #[test]
 fn a_byte_and_a_close_light_the_reader() {
-    explore(BOUNDED, || {
+    explore(preemptions(4), || {
         let (mut reader, mut writer) = polled_ends(1);
         let _ends = beside(
             move || {
@@ -40,7 +40,7 @@ fn a_byte_and_a_close_light_the_reader() {
 
 #[test]
 fn room_lights_the_writer() {
-    explore(BOUNDED, || {
+    explore(preemptions(4), || {
         let (mut reader, mut writer) = polled_ends(1);
         write(&mut writer, b"a");
         let end = writer.end.clone();
@@ -61,7 +61,7 @@ fn room_lights_the_writer() {
 
 #[test]
 fn a_close_on_its_own_side_lights_the_reader() {
-    explore(BOUNDED, || {
+    explore(ALL, || {
         let (mut reader, _writer) = polled_ends(1);
         let control = reader.control();
         let ((), (_, ending)) = beside(move || control.close(), || poll_and_drain(&mut reader));
@@ -71,7 +71,7 @@ fn a_close_on_its_own_side_lights_the_reader() {
 
 #[test]
 fn a_death_lights_the_reader_after_the_last_byte() {
-    explore(BOUNDED, || {
+    explore(preemptions(3), || {
         let (mut reader, mut writer) = polled_ends(1);
         let end = reader.end.clone();
         let (_writer, (bytes, ending)) = beside(
@@ -89,7 +89,7 @@ fn a_death_lights_the_reader_after_the_last_byte() {
 
 #[test]
 fn a_polled_end_may_block_as_well() {
-    explore(BOUNDED, || {
+    explore(preemptions(3), || {
         let (mut reader, mut writer) = polled_ends(1);
         let _ends = beside(
             move || {

@@ -2,11 +2,12 @@
 
 use std::{io::Write, sync::Arc};
 
-use super::{ALL, BOUNDED, beside, ends, expect, explore, write};
+use super::{ALL, beside, ends, expect, explore, let_time_pass, preemptions, write};
 use crate::{
     ring::{
+        Options, Reader, Wait,
         core::layout::{PARKED, Side},
-        wait::{Notifier, Sleeper},
+        wait::{Fences, Notifier, Sleeper},
     },
     sync::Ordering,
 };
@@ -43,7 +44,7 @@ fn room_wakes_the_writer() {
 
 #[test]
 fn two_bytes_pass_through_a_ring_of_one() {
-    explore(BOUNDED, || {
+    explore(preemptions(4), || {
         let (mut reader, mut writer) = ends(1);
         let _ends = beside(
             move || {
@@ -57,7 +58,7 @@ fn two_bytes_pass_through_a_ring_of_one() {
 
 #[test]
 fn two_writes_wake_a_reader_that_sleeps_twice() {
-    explore(BOUNDED, || {
+    explore(preemptions(4), || {
         let (mut reader, mut writer) = ends(2);
         let _ends = beside(
             move || {
@@ -75,7 +76,7 @@ fn two_writes_wake_a_reader_that_sleeps_twice() {
 
 #[test]
 fn bytes_wake_a_reader_that_needs_several_of_them() {
-    explore(BOUNDED, || {
+    explore(preemptions(4), || {
         let (mut reader, mut writer) = ends(4);
         let _ends = beside(
             move || {
@@ -104,7 +105,7 @@ fn the_bell_rings_for_what_this_sleep_waits_for_and_not_the_last() {
             move || {
                 let mut notifier = Notifier::default();
                 for pos in 1..=3 {
-                    notifier.notify(&seen, pos, |parked| {
+                    notifier.notify(Fences::Both, &seen, pos, |parked| {
                         let number = (parked >> 2) as usize;
                         assert!(wants[number - 1] <= pos, "sleep {number} is rung for at {pos}");
                     });
@@ -122,8 +123,51 @@ fn the_bell_rings_for_what_this_sleep_waits_for_and_not_the_last() {
 }
 
 #[test]
+fn a_writer_that_hopes_for_more_takes_what_there_is() {
+    explore(ALL, || {
+        // A quarter of it are two bytes, and only one is read.
+        let (mut reader, mut writer) = ends(8);
+        write(&mut writer, b"full");
+        write(&mut writer, b"full");
+        let end = writer.end.clone();
+        let _ends = beside(
+            move || {
+                expect(&mut reader, b"f");
+                let_time_pass(&end, u64::MAX);
+                reader
+            },
+            || write(&mut writer, b"a"),
+        );
+    });
+}
+
+#[test]
+fn an_end_that_another_process_takes_over_is_woken() {
+    explore(preemptions(4), || {
+        let (mut parent, mut writer) = ends(2);
+        let _ends = beside(
+            move || {
+                write(&mut writer, b"a");
+                write(&mut writer, b"b");
+                writer
+            },
+            || {
+                expect(&mut parent, b"a");
+                let areas = parent.core.areas().clone();
+                let pos = parent.core.pos();
+                let mut child =
+                    Reader::new(areas, &Options::new().wait(Wait::Park), Fences::Both, pos);
+                child.waiting.sleeper.go_on_from(parent.waiting.sleeper.number());
+                expect(&mut child, b"b");
+                (parent, child)
+            },
+        );
+    });
+}
+
+#[test]
 fn an_answer_comes_back_through_a_second_ring() {
-    explore(BOUNDED, || {
+    explore(ALL, || {
         let (mut requests, mut client) = ends(1);
         let (mut answers, mut server) = ends(1);
         let _ends = beside(
@@ -142,7 +186,7 @@ fn an_answer_comes_back_through_a_second_ring() {
 
 #[test]
 fn a_message_wakes_the_reader_once_it_is_whole() {
-    explore(BOUNDED, || {
+    explore(ALL, || {
         let (mut reader, mut writer) = ends(8);
         let _ends = beside(
             move || {
@@ -160,7 +204,7 @@ fn a_message_wakes_the_reader_once_it_is_whole() {
 
 #[test]
 fn in_place_a_byte_wakes_the_reader_and_its_room_the_writer() {
-    explore(BOUNDED, || {
+    explore(preemptions(4), || {
         let (mut reader, mut writer) = ends(1);
         let _ends = beside(
             move || {

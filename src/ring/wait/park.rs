@@ -61,7 +61,9 @@ impl Sleeper {
 
     /// Publishes a new sleep with `kind` in the low bits, without sleeping. [`full_fence`] must follow, and a second look.
     pub(crate) fn announce(&mut self, own: &Sleep, want: u64, kind: u64) {
-        self.number += 1;
+        if self.number == 0 || !cfg!(mutant = "sleep_number_reused") {
+            self.number += 1;
+        }
         own.want.store(want, Ordering::Relaxed);
         // ORDER(E8): synchronizes with the Acquire in `Notifier::notify`; this sleep's `want` is visible.
         own.parked.store(self.number << 2 | kind, Ordering::Release);
@@ -112,6 +114,9 @@ impl Notifier {
             self.rung_for = parked;
             self.rings += 1;
             ring(parked);
+            if cfg!(mutant = "waker_clears_flag") {
+                peer.sleep.parked.store(0, Ordering::Relaxed);
+            }
         }
     }
 }
