@@ -23,21 +23,11 @@ struct ReplyHeader {
 }
 
 /// One direction that arrives. A header waits here for its body.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Stream {
     messages: Messages,
     request: Option<RequestHeader>,
     reply: Option<ReplyHeader>,
-}
-
-impl Default for Stream {
-    fn default() -> Self {
-        Self {
-            messages: Messages::default(),
-            request: None,
-            reply: None,
-        }
-    }
 }
 
 impl Stream {
