@@ -45,15 +45,9 @@ fn divide(args: Args) -> Result<Quotient, &'static str> {
 
 fn arith() -> Service {
     Service::new("Arith")
-        .method("Multiply", |args: Args| {
-            Ok::<_, String>(args.a.wrapping_mul(args.b))
-        })
+        .method("Multiply", |args: Args| Ok::<_, String>(args.a.wrapping_mul(args.b)))
         .method("Divide", divide)
-        .method("Add", |args: Args| {
-            Ok::<_, String>(Reply {
-                c: args.a.wrapping_add(args.b),
-            })
-        })
+        .method("Add", |args: Args| Ok::<_, String>(Reply { c: args.a.wrapping_add(args.b) }))
         .method("Echo", |bytes: Bytes| Ok::<_, String>(bytes))
         .method("SleepMilli", |millis: i64| {
             let time = u64::try_from(millis).map_err(|_| "cannot sleep for a negative time")?;

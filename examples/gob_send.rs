@@ -17,10 +17,7 @@ struct Data {
 }
 
 fn send(address: &Address) -> Result<(), Box<dyn Error>> {
-    let data = Data {
-        name: "Example".into(),
-        value: 123,
-    };
+    let data = Data { name: "Example".into(), value: 123 };
     // Dropped at the end, which ends the stream.
     Encoder::new(Connection::dial(address)?).encode(&data)?;
     Ok(())

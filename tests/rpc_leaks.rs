@@ -8,10 +8,7 @@ use ringpipe::rpc::{CallOptions, Cancel, Completions};
 
 use crate::setup::{Scene, everywhere, watched};
 
-#[expect(
-    dead_code,
-    reason = "shared with the tests of the rules, which use all of it"
-)]
+#[expect(dead_code, reason = "shared with the tests of the rules, which use all of it")]
 #[path = "rpc/setup.rs"]
 mod setup;
 
@@ -30,18 +27,13 @@ fn mistreat(scene: &Scene) {
     }
     let short = CallOptions::new().timeout(Duration::from_millis(1));
     for n in 0..5_i64 {
-        assert!(
-            client
-                .call_with::<_, i64>("Arith.Wait", &n, &short)
-                .is_err()
-        );
+        assert!(client.call_with::<_, i64>("Arith.Wait", &n, &short).is_err());
     }
     let cancel = Cancel::new();
     let full = Completions::new(1).unwrap();
     let options = CallOptions::new().cancel(&cancel).completions(&full);
-    let calls: Vec<_> = (0..20_i64)
-        .map(|n| client.start_with::<_, i64>("Arith.Wait", &n, &options))
-        .collect();
+    let calls: Vec<_> =
+        (0..20_i64).map(|n| client.start_with::<_, i64>("Arith.Wait", &n, &options)).collect();
     cancel.cancel();
     for call in calls {
         assert!(call.wait().is_err());
@@ -50,9 +42,7 @@ fn mistreat(scene: &Scene) {
 
     // Closed in the middle, and left by its server.
     let (other, serving) = scene.another();
-    let calls: Vec<_> = (0..20_i64)
-        .map(|n| other.start::<_, i64>("Arith.Wait", &n))
-        .collect();
+    let calls: Vec<_> = (0..20_i64).map(|n| other.start::<_, i64>("Arith.Wait", &n)).collect();
     drop(other);
     for call in calls {
         assert!(call.wait().is_err());
@@ -77,9 +67,5 @@ fn abandoned_calls_leave_no_thread_no_descriptor_and_no_entry() {
     });
     let before = counts();
     everywhere(mistreat);
-    assert_eq!(
-        counts(),
-        before,
-        "threads and descriptors after over 11,000 calls given up"
-    );
+    assert_eq!(counts(), before, "threads and descriptors after over 11,000 calls given up");
 }

@@ -58,12 +58,7 @@ fn go(name: &str) -> Option<PathBuf> {
     }
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/go/{name}.go"));
     let temporary = fresh("go");
-    let status = Command::new("go")
-        .arg("build")
-        .arg("-o")
-        .arg(&temporary)
-        .arg(source)
-        .status();
+    let status = Command::new("go").arg("build").arg("-o").arg(&temporary).arg(source).status();
     match status {
         Ok(status) => {
             assert!(status.success(), "{name}.go does not build");
@@ -71,7 +66,7 @@ fn go(name: &str) -> Option<PathBuf> {
             Some(program)
         }
         Err(error) => {
-            println!("skipped: Go is needed to talk to it, and it does not run here: {error}");
+            eprintln!("skipped: Go is needed to talk to it, and it does not run here: {error}");
             None
         }
     }
@@ -107,11 +102,7 @@ impl Listening {
             .strip_prefix("listening on ")
             .unwrap_or_else(|| panic!("the first line is {line:?}"))
             .to_owned();
-        Self {
-            child,
-            address,
-            out,
-        }
+        Self { child, address, out }
     }
 
     /// The address as Go's `net` package takes it.
@@ -202,16 +193,8 @@ fn a_go_client_calls_a_rust_server() {
             let server = arith_server(address, codec);
             let [network, place] = server.for_go();
             let printed = printed(Command::new(&client).args([network, place, codec]));
-            assert_eq!(
-                printed,
-                format!("{LINES}all the rest: ok\n"),
-                "{address} {codec}"
-            );
-            assert_eq!(
-                server.end(),
-                "",
-                "a panic of a method is its caller's business"
-            );
+            assert_eq!(printed, format!("{LINES}all the rest: ok\n"), "{address} {codec}");
+            assert_eq!(server.end(), "", "a panic of a method is its caller's business");
         }
     }
 }
@@ -293,13 +276,9 @@ fn a_hostile_client_ends_no_server_and_leaves_nothing_on_stderr() {
     for codec in ["bin", "json", "gob"] {
         let server = arith_server("tcp:127.0.0.1:0", codec);
         let place = server.for_go()[1].to_owned();
-        for garbage in [
-            &[0xff; 4096][..],
-            &[0; 4096],
-            b"{\"method\":",
-            b"GET / HTTP/1.1\r\n\r\n",
-            &[],
-        ] {
+        for garbage in
+            [&[0xff; 4096][..], &[0; 4096], b"{\"method\":", b"GET / HTTP/1.1\r\n\r\n", &[]]
+        {
             let mut stream = std::net::TcpStream::connect(&place).unwrap();
             let _ = stream.write_all(garbage);
         }
@@ -325,10 +304,7 @@ fn a_killed_server_ends_each_call_in_flight_once() {
             server.child.kill().unwrap();
             for call in calls {
                 let error = call.wait().unwrap_err();
-                assert!(
-                    !matches!(error, CallError::Server(_)),
-                    "{address} {codec}: {error:?}"
-                );
+                assert!(!matches!(error, CallError::Server(_)), "{address} {codec}: {error:?}");
             }
             let mut ended = 0;
             while done.try_next().is_some() {
@@ -357,9 +333,7 @@ fn over_shared_memory_a_request_that_was_never_read_can_be_repeated() {
     let bytes = ringpipe::rpc::Bytes::from(vec![1]);
     let _: ringpipe::rpc::Bytes = client.call("Arith.Echo", &bytes).unwrap();
     server.signal(Signal::SIGSTOP);
-    let unread: Vec<_> = (0..8)
-        .map(|n| client.start::<_, i64>("Arith.SleepMilli", &n))
-        .collect();
+    let unread: Vec<_> = (0..8).map(|n| client.start::<_, i64>("Arith.SleepMilli", &n)).collect();
     server.child.kill().unwrap();
     let error = slow.wait().unwrap_err();
     assert!(!error.is_safe_to_retry(), "{error:?}");
@@ -377,26 +351,10 @@ fn what_cannot_work_is_said_on_stderr_and_in_the_exit_code() {
     let nobody = format!("unix:{}", fresh("nobody").display());
     for (name, args, code) in [
         ("arith_server", &["--listen"][..], 2),
-        (
-            "arith_server",
-            &["--listen", "nowhere", "--codec", "bin"],
-            2,
-        ),
-        (
-            "arith_server",
-            &["--listen", "tcp:127.0.0.1:0", "--codec", "xml"],
-            2,
-        ),
-        (
-            "arith_server",
-            &["--listen", "unix:/nonexistent/x", "--codec", "bin"],
-            1,
-        ),
-        (
-            "arith_server",
-            &["--listen", "shm:far:7000", "--codec", "bin"],
-            2,
-        ),
+        ("arith_server", &["--listen", "nowhere", "--codec", "bin"], 2),
+        ("arith_server", &["--listen", "tcp:127.0.0.1:0", "--codec", "xml"], 2),
+        ("arith_server", &["--listen", "unix:/nonexistent/x", "--codec", "bin"], 1),
+        ("arith_server", &["--listen", "shm:far:7000", "--codec", "bin"], 2),
         ("arith_client", &[], 2),
         ("arith_client", &["--connect", &nobody, "--codec", "gob"], 1),
         ("gob_send", &["--connect", &nobody], 1),

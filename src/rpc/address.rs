@@ -61,20 +61,14 @@ fn unknown(text: &str) -> SetupError {
 /// A path on this machine. What looks like another machine is refused with the address that would reach it.
 fn local_path(scheme: &str, rest: &str) -> Result<PathBuf, SetupError> {
     if rest.is_empty() {
-        return Err(SetupError::Invalid(format!(
-            "{scheme}: lacks a path; write {scheme}:/PATH"
-        )));
+        return Err(SetupError::Invalid(format!("{scheme}: lacks a path; write {scheme}:/PATH")));
     }
-    let host = rest
-        .strip_prefix("//")
-        .map(|rest| rest.split('/').next().unwrap_or(rest));
+    let host = rest.strip_prefix("//").map(|rest| rest.split('/').next().unwrap_or(rest));
     let remote = match host {
         Some(host) => !host.is_empty(),
         None => {
             !rest.contains('/')
-                && rest
-                    .rsplit_once(':')
-                    .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+                && rest.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
         }
     };
     if remote {
@@ -102,13 +96,7 @@ mod tests {
 
     #[test]
     fn an_address_reads_back_as_it_was_written() {
-        for text in [
-            "tcp:127.0.0.1:0",
-            "tcp:[::1]:80",
-            "unix:/a b",
-            "unix:rel",
-            "shm:/run/x",
-        ] {
+        for text in ["tcp:127.0.0.1:0", "tcp:[::1]:80", "unix:/a b", "unix:rel", "shm:/run/x"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
     }

@@ -76,11 +76,7 @@ impl<'de> de::Visitor<'de> for Visitor {
     type Value = Bytes;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.text {
-            "bytes in base64"
-        } else {
-            "bytes"
-        })
+        f.write_str(if self.text { "bytes in base64" } else { "bytes" })
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Bytes, D::Error> {

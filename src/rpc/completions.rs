@@ -90,11 +90,7 @@ impl Completions {
             if let Some(id) = state.ended.pop_front() {
                 return id;
             }
-            state = self
-                .0
-                .arrived
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.0.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -109,12 +105,8 @@ impl Completions {
             if left.is_zero() {
                 return None;
             }
-            state = self
-                .0
-                .arrived
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state =
+                self.0.arrived.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

@@ -44,10 +44,7 @@ impl CallError {
     /// assert!(!CallError::UnexpectedEof.is_safe_to_retry());
     /// ```
     pub fn is_safe_to_retry(&self) -> bool {
-        matches!(
-            self,
-            Self::ShutDown | Self::NotSent(_) | Self::NotDelivered | Self::Encode(_)
-        )
+        matches!(self, Self::ShutDown | Self::NotSent(_) | Self::NotDelivered | Self::Encode(_))
     }
 
     /// The kind this error wears inside an [`io::Error`].

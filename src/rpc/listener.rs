@@ -103,10 +103,8 @@ impl Listener {
     /// # Errors
     /// [`SetupError::Listen`] with what the system said, [`SetupError::Unsupported`] for a transport this build lacks.
     pub fn bind(address: &Address) -> Result<Self, SetupError> {
-        Self::try_bind(address).map_err(|source| SetupError::Listen {
-            address: address.clone(),
-            source,
-        })?
+        Self::try_bind(address)
+            .map_err(|source| SetupError::Listen { address: address.clone(), source })?
     }
 
     fn try_bind(address: &Address) -> io::Result<Result<Self, SetupError>> {
@@ -117,10 +115,7 @@ impl Listener {
                 (Socket::Tcp(listener), bound)
             }
             #[cfg(unix)]
-            Address::Unix(path) => (
-                Socket::Unix(unix::PathListener::bind(path)?),
-                address.clone(),
-            ),
+            Address::Unix(path) => (Socket::Unix(unix::PathListener::bind(path)?), address.clone()),
             #[cfg(not(unix))]
             Address::Unix(_) => {
                 return Ok(Err(SetupError::Unsupported(
@@ -128,10 +123,7 @@ impl Listener {
                 )));
             }
             #[cfg(target_os = "linux")]
-            Address::Shm(path) => (
-                Socket::Shm(unix::PathListener::bind(path)?),
-                address.clone(),
-            ),
+            Address::Shm(path) => (Socket::Shm(unix::PathListener::bind(path)?), address.clone()),
             #[cfg(not(target_os = "linux"))]
             Address::Shm(_) => return Ok(Err(no_shm())),
         };
@@ -152,10 +144,7 @@ impl Listener {
         Ok(Ok(Self {
             socket,
             address,
-            control: ListenerControl(Arc::new(Closing {
-                closed: AtomicBool::new(false),
-                wake,
-            })),
+            control: ListenerControl(Arc::new(Closing { closed: AtomicBool::new(false), wake })),
         }))
     }
 
@@ -349,11 +338,7 @@ mod unix {
                 result => result?,
             };
             let file = fs::symlink_metadata(path)?;
-            Ok(Self {
-                listener,
-                path: path.to_owned(),
-                file: (file.dev(), file.ino()),
-            })
+            Ok(Self { listener, path: path.to_owned(), file: (file.dev(), file.ino()) })
         }
 
         pub(super) fn set_nonblocking(&self) -> io::Result<()> {

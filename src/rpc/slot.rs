@@ -65,11 +65,7 @@ impl<T> Slot<T> {
     /// An empty slot.
     pub const fn new() -> Self {
         Self {
-            state: Mutex::new(State {
-                value: Value::Empty,
-                nudged: false,
-                waiting: false,
-            }),
+            state: Mutex::new(State { value: Value::Empty, nudged: false, waiting: false }),
             changed: Condvar::new(),
         }
     }
@@ -164,19 +160,13 @@ impl<T> Slot<T> {
                 break Woken::Nudged;
             }
             state = match deadline {
-                None => self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         break Woken::TimedOut;
                     }
-                    self.changed
-                        .wait_timeout(state, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
+                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         };

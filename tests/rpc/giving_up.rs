@@ -25,10 +25,7 @@ fn until(mut condition: impl FnMut() -> bool) {
 #[test]
 fn a_deadline_ends_the_call_and_not_the_connection() {
     everywhere(|scene| {
-        let error = scene
-            .client
-            .call_with::<_, i64>("Arith.Wait", &1, &soon())
-            .unwrap_err();
+        let error = scene.client.call_with::<_, i64>("Arith.Wait", &1, &soon()).unwrap_err();
         assert!(matches!(error, CallError::Deadline), "{error:?}");
         assert_eq!(scene.client.pending(), 0);
         assert_eq!(scene.multiply(2, 3), 6);
@@ -50,10 +47,7 @@ fn a_deadline_that_has_passed_sends_nothing() {
         for _ in 0..2 {
             let error = client.call_with::<_, i64>("A.B", &1, &passed).unwrap_err();
             assert!(matches!(error, CallError::Deadline));
-            let error = client
-                .start_with::<_, i64>("A.B", &1, &passed)
-                .wait()
-                .unwrap_err();
+            let error = client.start_with::<_, i64>("A.B", &1, &passed).wait().unwrap_err();
             assert!(matches!(error, CallError::Deadline));
         }
         drop(client);
@@ -66,9 +60,7 @@ fn canceling_ends_calls_that_wait_and_calls_that_were_started() {
     everywhere(|scene| {
         let cancel = Cancel::new();
         let options = CallOptions::new().cancel(&cancel);
-        let started = scene
-            .client
-            .start_with::<_, i64>("Arith.Wait", &1, &options);
+        let started = scene.client.start_with::<_, i64>("Arith.Wait", &1, &options);
         thread::scope(|threads| {
             let waiting =
                 threads.spawn(|| scene.client.call_with::<_, i64>("Arith.Wait", &2, &options));
@@ -78,15 +70,9 @@ fn canceling_ends_calls_that_wait_and_calls_that_were_started() {
             assert!(matches!(error, CallError::Canceled), "{error:?}");
         });
         assert!(matches!(started.wait().unwrap_err(), CallError::Canceled));
-        let late = scene
-            .client
-            .call_with::<_, i64>("Arith.Wait", &3, &options)
-            .unwrap_err();
+        let late = scene.client.call_with::<_, i64>("Arith.Wait", &3, &options).unwrap_err();
         assert!(matches!(late, CallError::Canceled));
-        assert_ne!(
-            CallError::Canceled.to_string(),
-            CallError::Deadline.to_string()
-        );
+        assert_ne!(CallError::Canceled.to_string(), CallError::Deadline.to_string());
         scene.gate.open();
         until(|| scene.client.dropped_replies() == 2);
         assert_eq!(scene.multiply(2, 3), 6);
@@ -147,9 +133,7 @@ fn stuck_in_the_middle(
         let (ours, theirs) = against_socket();
         let client = Client::new(ours, Codec::Bin).unwrap();
         let large = Bytes::from(vec![7; 4 << 20]);
-        let error = client
-            .call_with::<_, i64>("A.Large", &large, &soon())
-            .unwrap_err();
+        let error = client.call_with::<_, i64>("A.Large", &large, &soon()).unwrap_err();
         assert!(matches!(error, CallError::Deadline), "{error:?}");
         assert_eq!(client.pending(), 0);
         test(&client, theirs);
@@ -159,9 +143,7 @@ fn stuck_in_the_middle(
 #[test]
 fn a_frame_whose_caller_left_is_finished_and_one_that_was_queued_is_never_sent() {
     stuck_in_the_middle(|client, mut theirs| {
-        let error = client
-            .call_with::<_, i64>("A.Queued", &1, &soon())
-            .unwrap_err();
+        let error = client.call_with::<_, i64>("A.Queued", &1, &soon()).unwrap_err();
         assert!(matches!(error, CallError::Deadline), "{error:?}");
         let cancel = Cancel::new();
         thread::scope(|threads| {
@@ -170,10 +152,7 @@ fn a_frame_whose_caller_left_is_finished_and_one_that_was_queued_is_never_sent()
                 threads.spawn(move || client.call_with::<_, i64>("A.Canceled", &1, &options));
             until(|| client.pending() == 1);
             cancel.cancel();
-            assert!(matches!(
-                queued.join().unwrap().unwrap_err(),
-                CallError::Canceled
-            ));
+            assert!(matches!(queued.join().unwrap().unwrap_err(), CallError::Canceled));
         });
         assert_eq!(client.pending(), 0);
         // Now the server reads: one whole frame, and the next call's right behind it.

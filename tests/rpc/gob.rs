@@ -18,10 +18,7 @@ fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 }
 
 fn decode<T: DeserializeOwned>(stream: &[u8]) -> Result<T, String> {
-    Decoder::new(stream)
-        .decode()
-        .map(Option::unwrap)
-        .map_err(|error| error.to_string())
+    Decoder::new(stream).decode().map(Option::unwrap).map_err(|error| error.to_string())
 }
 
 const DATA: &str = "25 ff 81 03 01 01 04 44 61 74 61 01 ff 82 00 01 02 01 04 4e 61 6d 65 01 0c 00 \
@@ -29,17 +26,12 @@ const DATA: &str = "25 ff 81 03 01 01 04 44 61 74 61 01 ff 82 00 01 02 01 04 4e 
                     0f ff 82 01 07 45 78 61 6d 70 6c 65 01 ff f6 00";
 
 fn hex(text: &str) -> Vec<u8> {
-    text.split_whitespace()
-        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
-        .collect()
+    text.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
 }
 
 #[test]
 fn the_bytes_are_those_of_go() {
-    let data = Data {
-        name: "Example".into(),
-        value: 123,
-    };
+    let data = Data { name: "Example".into(), value: 123 };
     let mut stream = Vec::new();
     let mut encoder = Encoder::new(&mut stream);
     encoder.encode(&data).unwrap();
@@ -57,10 +49,7 @@ fn recorded_go_streams_of_either_numbering_are_read() {
 
 #[test]
 fn every_kind_of_value_reads_back() {
-    assert_eq!(
-        decode::<Everything>(&encode(&everything())).unwrap(),
-        everything()
-    );
+    assert_eq!(decode::<Everything>(&encode(&everything())).unwrap(), everything());
     let mut stream = Vec::new();
     write_types(&mut stream);
     let mut decoder = Decoder::new(&stream[..]);
@@ -68,10 +57,7 @@ fn every_kind_of_value_reads_back() {
         decoder.decode::<Data>().unwrap().unwrap();
     }
     assert_eq!(decoder.decode::<Everything>().unwrap(), Some(everything()));
-    assert_eq!(
-        decoder.decode::<Everything>().unwrap(),
-        Some(Everything::default())
-    );
+    assert_eq!(decoder.decode::<Everything>().unwrap(), Some(Everything::default()));
 }
 
 #[test]
@@ -90,41 +76,13 @@ fn a_struct_seen_empty_first_and_filled_later_reads_back_each_time() {
 
 #[test]
 fn kinds_do_not_mix_and_numbers_do_not_overflow() {
-    assert!(
-        decode::<u64>(&encode(&1_i64))
-            .unwrap_err()
-            .contains("type mismatch")
-    );
-    assert!(
-        decode::<i64>(&encode(&1_u64))
-            .unwrap_err()
-            .contains("type mismatch")
-    );
-    assert!(
-        decode::<i64>(&encode(&1.0))
-            .unwrap_err()
-            .contains("type mismatch")
-    );
-    assert!(
-        decode::<String>(&encode(&true))
-            .unwrap_err()
-            .contains("type mismatch")
-    );
-    assert!(
-        decode::<Vec<i64>>(&encode(&17_i64))
-            .unwrap_err()
-            .contains("type mismatch")
-    );
-    assert!(
-        decode::<[i64; 2]>(&encode(&[1_i64, 2, 3]))
-            .unwrap_err()
-            .contains("length 2")
-    );
-    assert!(
-        decode::<Data>(&encode(&[1_i64][..]))
-            .unwrap_err()
-            .contains("type mismatch")
-    );
+    assert!(decode::<u64>(&encode(&1_i64)).unwrap_err().contains("type mismatch"));
+    assert!(decode::<i64>(&encode(&1_u64)).unwrap_err().contains("type mismatch"));
+    assert!(decode::<i64>(&encode(&1.0)).unwrap_err().contains("type mismatch"));
+    assert!(decode::<String>(&encode(&true)).unwrap_err().contains("type mismatch"));
+    assert!(decode::<Vec<i64>>(&encode(&17_i64)).unwrap_err().contains("type mismatch"));
+    assert!(decode::<[i64; 2]>(&encode(&[1_i64, 2, 3])).unwrap_err().contains("length 2"));
+    assert!(decode::<Data>(&encode(&[1_i64][..])).unwrap_err().contains("type mismatch"));
     assert!(decode::<u8>(&encode(&256_u64)).is_err());
     assert!(decode::<i8>(&encode(&-129_i64)).is_err());
     assert!(decode::<f32>(&encode(&1e300)).is_err());
@@ -164,10 +122,7 @@ fn after_a_value_of_another_type_the_next_one_is_read() {
     encoder.encode("text").unwrap();
     encoder.encode(&17_i64).unwrap();
     let mut decoder = Decoder::new(&stream[..]);
-    assert_eq!(
-        decoder.decode::<i64>().unwrap_err().kind(),
-        ErrorKind::InvalidData
-    );
+    assert_eq!(decoder.decode::<i64>().unwrap_err().kind(), ErrorKind::InvalidData);
     assert_eq!(decoder.decode::<i64>().unwrap(), Some(17));
 }
 
@@ -181,16 +136,7 @@ fn a_stream_cut_or_changed_anywhere_is_an_error_or_another_value() {
     }
     let mut cases = 0;
     for at in 0..whole.len() {
-        for value in [
-            0,
-            1,
-            0x7f,
-            0x80,
-            0xf8,
-            0xff,
-            whole[at] ^ 1,
-            whole[at].wrapping_add(1),
-        ] {
+        for value in [0, 1, 0x7f, 0x80, 0xf8, 0xff, whole[at] ^ 1, whole[at].wrapping_add(1)] {
             let mut changed = whole.clone();
             changed[at] = value;
             let mut decoder = Decoder::new(&changed[..]);
@@ -202,15 +148,13 @@ fn a_stream_cut_or_changed_anywhere_is_an_error_or_another_value() {
             cases += 1;
         }
     }
-    println!("{} cuts, {cases} changes", whole.len());
+    eprintln!("{} cuts, {cases} changes", whole.len());
 }
 
 #[test]
 fn values_nested_too_deep_are_refused() {
     // A list of itself, a thousand deep.
-    let mut stream = vec![
-        0x0b, 0xff, 0x81, 0x02, 0x01, 0x02, 0xff, 0x82, 0x00, 0x01, 0xff, 0x82,
-    ];
+    let mut stream = vec![0x0b, 0xff, 0x81, 0x02, 0x01, 0x02, 0xff, 0x82, 0x00, 0x01, 0xff, 0x82];
     stream[0] = 13;
     stream.extend_from_slice(&[0, 0]);
     let mut value = vec![0xff, 0x82, 0x00];
@@ -236,9 +180,7 @@ fn recorded_go_clients_get_answers_and_recorded_go_servers_are_understood() {
             ),
         ] {
             let server = Server::new();
-            server
-                .register(arith("Arith", &Gate::default().into()))
-                .unwrap();
+            server.register(arith("Arith", &Gate::default().into())).unwrap();
             let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
             let serving = thread::spawn(move || server.serve(Connection::from(theirs), Codec::Gob));
             ours.write_all(requests).unwrap();

@@ -46,10 +46,7 @@ pub(crate) struct Everything {
 }
 
 pub(crate) fn everything() -> Everything {
-    let inner = |label: &str, on| Inner {
-        label: label.into(),
-        on,
-    };
+    let inner = |label: &str, on| Inner { label: label.into(), on };
     Everything {
         bool: true,
         int: -123_456_789,
@@ -75,10 +72,7 @@ pub(crate) fn everything() -> Everything {
 /// What `tests/go/gob_types.go` writes, without what only Go has.
 pub(crate) fn write_types(stream: impl Write) {
     let mut encoder = Encoder::new(stream);
-    let data = |name: &str, value| Data {
-        name: name.into(),
-        value,
-    };
+    let data = |name: &str, value| Data { name: name.into(), value };
     encoder.encode(&data("Example", 123)).unwrap();
     encoder.encode(&data("Again", -5)).unwrap();
     encoder.encode(&everything()).unwrap();
@@ -106,10 +100,7 @@ pub(crate) fn check_types(stream: &[u8]) {
     }
     let mut decoder = Decoder::new(stream);
     fn next<T: DeserializeOwned>(decoder: &mut Decoder<&[u8]>) -> T {
-        decoder
-            .decode()
-            .unwrap()
-            .expect("the stream ends too early")
+        decoder.decode().unwrap().expect("the stream ends too early")
     }
     let data: Data = next(&mut decoder);
     assert_eq!((data.name.as_str(), data.value), ("Example", 123));
@@ -119,22 +110,13 @@ pub(crate) fn check_types(stream: &[u8]) {
     assert_eq!(next::<Everything>(&mut decoder), Everything::default());
     assert_eq!(
         next::<After>(&mut decoder),
-        After {
-            kept: 7,
-            new: String::new(),
-            also: (0, 0),
-            inner: Inner::default(),
-            maybe: None,
-        }
+        After { kept: 7, new: String::new(), also: (0, 0), inner: Inner::default(), maybe: None }
     );
     assert_eq!(next::<i64>(&mut decoder), 17);
     assert_eq!(next::<String>(&mut decoder), "text");
     assert_eq!(&*next::<Bytes>(&mut decoder), b"bytes");
     assert_eq!(next::<Vec<i64>>(&mut decoder), [1, 2, 3]);
-    assert_eq!(
-        next::<BTreeMap<String, i64>>(&mut decoder),
-        BTreeMap::from([("a".into(), 1)])
-    );
+    assert_eq!(next::<BTreeMap<String, i64>>(&mut decoder), BTreeMap::from([("a".into(), 1)]));
     assert_eq!(next::<f64>(&mut decoder), 2.5);
     assert!(next::<bool>(&mut decoder));
     assert_eq!(next::<u16>(&mut decoder), 300);

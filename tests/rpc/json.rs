@@ -10,9 +10,7 @@ use crate::setup::{Gate, against_socket, arith, read_all, understand, watched};
 fn answers(requests: &str) -> String {
     // One at a time, so that the answers come in the order of the requests.
     let server = Server::with_limits(Limits::default().in_flight(1));
-    server
-        .register(arith("Arith", &Gate::default().into()))
-        .unwrap();
+    server.register(arith("Arith", &Gate::default().into())).unwrap();
     server
         .register(
             Service::new("Kinds")
@@ -32,10 +30,7 @@ fn answers(requests: &str) -> String {
 #[test]
 fn a_recorded_go_client_gets_what_a_go_server_told_it() {
     let requests = include_str!("../data/go-arith-requests.json");
-    assert_eq!(
-        answers(requests),
-        include_str!("../data/go-arith-replies.json")
-    );
+    assert_eq!(answers(requests), include_str!("../data/go-arith-replies.json"));
 }
 
 #[test]
@@ -60,46 +55,29 @@ fn an_id_comes_back_as_it_was_sent() {
         let request = format!(
             "{{\"method\":\"Arith.Multiply\",\"params\":[{{\"A\":2,\"B\":3}}],\"id\":{id}}}"
         );
-        assert_eq!(
-            answers(&request),
-            format!("{{\"id\":{id},\"result\":6,\"error\":null}}\n")
-        );
+        assert_eq!(answers(&request), format!("{{\"id\":{id},\"result\":6,\"error\":null}}\n"));
     }
 }
 
 #[test]
 fn a_success_is_never_null() {
     let reply = |method: &str, params: &str| {
-        answers(&format!(
-            "{{\"method\":\"{method}\",\"params\":[{params}],\"id\":1}}"
-        ))
+        answers(&format!("{{\"method\":\"{method}\",\"params\":[{params}],\"id\":1}}"))
     };
-    assert_eq!(
-        reply("Arith.Nothing", "null"),
-        "{\"id\":1,\"result\":{},\"error\":null}\n"
-    );
-    assert_eq!(
-        reply("Kinds.None", "1"),
-        "{\"id\":1,\"result\":{},\"error\":null}\n"
-    );
+    assert_eq!(reply("Arith.Nothing", "null"), "{\"id\":1,\"result\":{},\"error\":null}\n");
+    assert_eq!(reply("Kinds.None", "1"), "{\"id\":1,\"result\":{},\"error\":null}\n");
 }
 
 #[test]
 fn whole_numbers_are_exact() {
     let request = "{\"method\":\"Kinds.Big\",\"params\":[18446744073709551615],\"id\":1}";
-    assert_eq!(
-        answers(request),
-        "{\"id\":1,\"result\":18446744073709551615,\"error\":null}\n"
-    );
+    assert_eq!(answers(request), "{\"id\":1,\"result\":18446744073709551615,\"error\":null}\n");
 }
 
 #[test]
 fn bytes_are_base64() {
     let request = "{\"method\":\"Arith.Echo\",\"params\":[\"/wAK\"],\"id\":1}";
-    assert_eq!(
-        answers(request),
-        "{\"id\":1,\"result\":\"/wAK\",\"error\":null}\n"
-    );
+    assert_eq!(answers(request), "{\"id\":1,\"result\":\"/wAK\",\"error\":null}\n");
     let nil = "{\"method\":\"Arith.Echo\",\"params\":[null],\"id\":1}";
     assert_eq!(answers(nil), "{\"id\":1,\"result\":\"\",\"error\":null}\n");
 }
@@ -109,14 +87,8 @@ fn params_hold_exactly_one_element() {
     for (params, text) in [
         ("", "jsonrpc: request body missing params"),
         ("\"params\":null,", "jsonrpc: request body missing params"),
-        (
-            "\"params\":[],",
-            "params must hold exactly one element, not 0",
-        ),
-        (
-            "\"params\":[1,2,3],",
-            "params must hold exactly one element, not 3",
-        ),
+        ("\"params\":[],", "params must hold exactly one element, not 0"),
+        ("\"params\":[1,2,3],", "params must hold exactly one element, not 3"),
     ] {
         assert_eq!(
             answers(&format!("{{\"method\":\"Arith.Wait\",{params}\"id\":1}}")),

@@ -27,20 +27,15 @@ fn the_same_client_works_at_every_address() {
             let bound = listener.address().clone();
             let control = listener.control();
             let server = Server::new();
-            server
-                .register(arith("Arith", &Gate::default().into()))
-                .unwrap();
+            server.register(arith("Arith", &Gate::default().into())).unwrap();
             let accepting = {
                 let server = server.clone();
                 thread::spawn(move || server.accept(&listener, Codec::Bin))
             };
-            let clients: Vec<_> = (0..3)
-                .map(|_| Client::dial(&bound, Codec::Bin).unwrap())
-                .collect();
+            let clients: Vec<_> =
+                (0..3).map(|_| Client::dial(&bound, Codec::Bin).unwrap()).collect();
             for client in &clients {
-                let product: i64 = client
-                    .call("Arith.Multiply", &Args { a: 17, b: 8 })
-                    .unwrap();
+                let product: i64 = client.call("Arith.Multiply", &Args { a: 17, b: 8 }).unwrap();
                 assert_eq!(product, 136);
             }
             control.close();
@@ -51,10 +46,7 @@ fn the_same_client_works_at_every_address() {
                 assert_eq!(product, 16);
             }
             server.close();
-            assert!(matches!(
-                Client::dial(&bound, Codec::Bin),
-                Err(SetupError::Dial { .. })
-            ));
+            assert!(matches!(Client::dial(&bound, Codec::Bin), Err(SetupError::Dial { .. })));
             if let Address::Unix(path) | Address::Shm(path) = bound {
                 assert!(!path.exists());
             }
@@ -69,9 +61,7 @@ fn a_client_that_never_greets_keeps_nobody_out() {
         let listener = Listener::bind(&Address::Shm(path.clone())).unwrap();
         let control = listener.control();
         let server = Server::new();
-        server
-            .register(arith("Arith", &Gate::default().into()))
-            .unwrap();
+        server.register(arith("Arith", &Gate::default().into())).unwrap();
         let accepting = {
             let server = server.clone();
             thread::spawn(move || server.accept(&listener, Codec::Bin))
@@ -127,18 +117,7 @@ fn dialing_and_listening_fail_with_errors_that_can_be_told_apart() {
     assert!(dial.to_string().starts_with("dialing unix:"), "{dial}");
     let nowhere = Address::Unix("/nonexistent/x.sock".into());
     let listen = Listener::bind(&nowhere).unwrap_err();
-    assert!(
-        listen
-            .to_string()
-            .starts_with("listening on unix:/nonexistent/x.sock"),
-        "{listen}"
-    );
-    assert!(matches!(
-        "shm:far:7000".parse::<Address>(),
-        Err(SetupError::Unsupported(_))
-    ));
-    assert!(matches!(
-        "quic:far:7000".parse::<Address>(),
-        Err(SetupError::Invalid(_))
-    ));
+    assert!(listen.to_string().starts_with("listening on unix:/nonexistent/x.sock"), "{listen}");
+    assert!(matches!("shm:far:7000".parse::<Address>(), Err(SetupError::Unsupported(_))));
+    assert!(matches!("quic:far:7000".parse::<Address>(), Err(SetupError::Invalid(_))));
 }

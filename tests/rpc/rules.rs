@@ -19,11 +19,7 @@ fn a_call_returns_its_reply_and_a_method_its_error() {
         assert_eq!(scene.multiply(17, 8), 136);
         assert_eq!(scene.multiply(0, 8), 0);
         assert_eq!(scene.multiply(-3, 5), -15);
-        let divide = |a, b| {
-            scene
-                .client
-                .call::<_, Quotient>("Arith.Divide", &Args { a, b })
-        };
+        let divide = |a, b| scene.client.call::<_, Quotient>("Arith.Divide", &Args { a, b });
         assert_eq!(divide(17, 8).unwrap(), Quotient { quo: 2, rem: 1 });
         assert_eq!(server_error(divide(1, 0)), "divide by zero");
         assert_eq!(divide(0, 8).unwrap(), Quotient { quo: 0, rem: 0 });
@@ -45,10 +41,7 @@ fn a_call_to_nobody_says_who_is_missing_and_the_connection_lives_on() {
         ] {
             // The body of a call that nobody takes is read past, however large it is.
             let body = Bytes::from(vec![7; 100_000]);
-            assert_eq!(
-                server_error(scene.client.call::<_, i64>(method, &body)),
-                text
-            );
+            assert_eq!(server_error(scene.client.call::<_, i64>(method, &body)), text);
             assert_eq!(scene.multiply(2, 3), 6);
         }
     });
@@ -57,10 +50,7 @@ fn a_call_to_nobody_says_who_is_missing_and_the_connection_lives_on() {
 #[test]
 fn a_name_splits_at_its_last_dot() {
     everywhere(|scene| {
-        scene
-            .server
-            .register(arith("net.rpc.Arith", &Gate::default().into()))
-            .unwrap();
+        scene.server.register(arith("net.rpc.Arith", &Gate::default().into())).unwrap();
         let args = Args { a: 4, b: 5 };
         let product: i64 = scene.client.call("net.rpc.Arith.Multiply", &args).unwrap();
         assert_eq!(product, 20);
@@ -74,10 +64,8 @@ fn arguments_of_the_wrong_type_are_an_error_of_their_call() {
         assert!(!text.is_empty());
         assert_eq!(scene.multiply(2, 3), 6);
         // And a reply of the wrong type one of its caller's.
-        let error = scene
-            .client
-            .call::<_, bool>("Arith.Echo", &Bytes::from(vec![1; 7]))
-            .unwrap_err();
+        let error =
+            scene.client.call::<_, bool>("Arith.Echo", &Bytes::from(vec![1; 7])).unwrap_err();
         assert!(matches!(error, CallError::Decode(_)), "{error:?}");
         assert_eq!(scene.multiply(2, 3), 6);
     });
@@ -88,10 +76,7 @@ fn a_service_is_registered_once() {
     let server = Server::new();
     server.register(Service::new("Arith")).unwrap();
     assert_eq!(
-        server
-            .register(Service::new("Arith"))
-            .unwrap_err()
-            .to_string(),
+        server.register(Service::new("Arith")).unwrap_err().to_string(),
         "rpc: service already defined: Arith"
     );
     server.register(Service::new("Arith2")).unwrap();
@@ -103,10 +88,7 @@ fn a_method_that_panics_fails_its_call_and_nothing_else() {
     everywhere(|scene| {
         for n in 0..20 {
             let text = server_error(scene.client.call::<_, i64>("Arith.Panic", &n));
-            assert_eq!(
-                text,
-                format!("rpc: method Arith.Panic panicked: number {n}")
-            );
+            assert_eq!(text, format!("rpc: method Arith.Panic panicked: number {n}"));
         }
         assert_eq!(scene.multiply(2, 3), 6);
     });
@@ -115,9 +97,8 @@ fn a_method_that_panics_fails_its_call_and_nothing_else() {
 #[test]
 fn handlers_of_one_connection_run_in_parallel_and_replies_overtake() {
     everywhere(|scene| {
-        let waiting: Vec<_> = (0..20)
-            .map(|n| scene.client.start::<_, i64>("Arith.Wait", &n))
-            .collect();
+        let waiting: Vec<_> =
+            (0..20).map(|n| scene.client.start::<_, i64>("Arith.Wait", &n)).collect();
         // All of them are executed at the same time, or this never comes.
         scene.gate.wait_for(20);
         assert_eq!(scene.multiply(2, 3), 6, "overtakes those that wait");
@@ -207,9 +188,7 @@ fn a_full_completion_queue_holds_nobody_up_and_loses_no_result() {
         let options = CallOptions::new().completions(&done);
         let calls: Vec<_> = (0..10)
             .map(|n| {
-                scene
-                    .client
-                    .start_with::<_, i64>("Arith.Multiply", &Args { a: n, b: 1 }, &options)
+                scene.client.start_with::<_, i64>("Arith.Multiply", &Args { a: n, b: 1 }, &options)
             })
             .collect();
         let ids: HashSet<_> = calls.iter().map(|call| call.id()).collect();
@@ -234,9 +213,8 @@ fn close_ends_pending_calls_and_refuses_later_ones() {
         let (client, serving) = scene.another();
         let done = Completions::new(16).unwrap();
         let options = CallOptions::new().completions(&done);
-        let calls: Vec<_> = (0..8)
-            .map(|n| client.start_with::<_, i64>("Arith.Wait", &n, &options))
-            .collect();
+        let calls: Vec<_> =
+            (0..8).map(|n| client.start_with::<_, i64>("Arith.Wait", &n, &options)).collect();
         scene.gate.wait_for(8);
         client.close().unwrap();
         for call in calls {
@@ -259,9 +237,7 @@ fn close_ends_pending_calls_and_refuses_later_ones() {
 fn a_connection_that_ends_by_itself_gives_pending_calls_unexpected_eof() {
     everywhere(|scene| {
         let (client, serving) = scene.another();
-        let calls: Vec<_> = (0..4)
-            .map(|n| client.start::<_, i64>("Arith.Wait", &n))
-            .collect();
+        let calls: Vec<_> = (0..4).map(|n| client.start::<_, i64>("Arith.Wait", &n)).collect();
         scene.gate.wait_for(4);
         std::thread::scope(|threads| {
             let waiting = threads.spawn(|| client.call::<_, i64>("Arith.Wait", &5));
@@ -292,12 +268,7 @@ fn an_idle_connection_that_died_is_noticed_before_anything_is_written() {
             return;
         }
         let (client, serving) = scene.another();
-        assert_eq!(
-            client
-                .call::<_, i64>("Arith.Multiply", &Args { a: 1, b: 1 })
-                .unwrap(),
-            1
-        );
+        assert_eq!(client.call::<_, i64>("Arith.Multiply", &Args { a: 1, b: 1 }).unwrap(), 1);
         scene.server.close();
         serving.join().unwrap();
         let error = client.call::<_, i64>("Arith.Wait", &1).unwrap_err();

@@ -70,10 +70,7 @@ impl Cancel {
         let key = state.next;
         state.next += 1;
         state.calls.insert(key, (Arc::downgrade(core), number));
-        Some(Entry {
-            cancel: self.clone(),
-            key,
-        })
+        Some(Entry { cancel: self.clone(), key })
     }
 }
 

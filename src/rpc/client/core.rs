@@ -64,19 +64,13 @@ pub(super) struct Outgoing {
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core")
-            .field("pending", &self.pending())
-            .finish_non_exhaustive()
+        f.debug_struct("Core").field("pending", &self.pending()).finish_non_exhaustive()
     }
 }
 
 impl Core {
     pub(super) fn new(connection: Connection, codec: Codec, limit: usize) -> Arc<Self> {
-        let Connection {
-            input,
-            output,
-            hangup,
-        } = connection;
+        let Connection { input, output, hangup } = connection;
         Arc::new(Self {
             state: Mutex::new(State::default()),
             turn: Condvar::new(),
@@ -112,10 +106,7 @@ impl Core {
 
     /// Enters a call into the book, if calls are still accepted.
     pub(super) fn register(&self, pending: Pending) -> Result<u64, CallError> {
-        if pending
-            .deadline
-            .is_some_and(|deadline| deadline <= Instant::now())
-        {
+        if pending.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(CallError::Deadline);
         }
         let mut state = lock(&self.state);
@@ -256,11 +247,7 @@ impl Core {
             // A panic in one has been printed; there is nothing more to do about it here.
             let _ = thread.join();
         }
-        if ended {
-            Err(CallError::ShutDown)
-        } else {
-            Ok(())
-        }
+        if ended { Err(CallError::ShutDown) } else { Ok(()) }
     }
 
     /// Ends a call that its caller or its deadline gives up. Never blocks.

@@ -71,9 +71,7 @@ impl Core {
         run: fn(&Self),
     ) -> io::Result<()> {
         let core = Arc::clone(self);
-        let thread = thread::Builder::new()
-            .name(name.into())
-            .spawn(move || run(&core))?;
+        let thread = thread::Builder::new().name(name.into()).spawn(move || run(&core))?;
         state.threads.retain(|thread| !thread.is_finished());
         state.threads.push(thread);
         Ok(())
@@ -91,10 +89,7 @@ impl Core {
                 continue;
             }
             if state.forgotten == 0 {
-                state = self
-                    .reading_needed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.reading_needed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             // Callers who read for themselves read past late replies too, and faster than by way of this thread.
@@ -168,10 +163,7 @@ impl Core {
         let mut state = lock(&self.state);
         while state.reason.is_none() {
             let Some(&(deadline, number)) = state.deadlines.first() else {
-                state = self
-                    .timer_needed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.timer_needed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let left = deadline.saturating_duration_since(Instant::now());

@@ -41,10 +41,7 @@ impl Core {
             started: false,
             sent_to: None,
         })?;
-        let how = How {
-            deadline,
-            yields: false,
-        };
+        let how = How { deadline, yields: false };
         match self.send(number, method, args, how) {
             Sent::Yes | Sent::Ended => {}
             Sent::No(_, error) => return Err(error),

@@ -160,10 +160,7 @@ impl Client {
             return self.core.call(method, args, options.deadline);
         }
         // Somebody else may end this call, so it must not be the one that sits in the read.
-        let options = CallOptions {
-            completions: None,
-            ..options.clone()
-        };
+        let options = CallOptions { completions: None, ..options.clone() };
         self.start_with(method, args, &options).wait()
     }
 
@@ -190,10 +187,7 @@ impl Client {
     {
         let (call, number) = Call::new(&self.core, options);
         if let Some(number) = number {
-            let how = How {
-                deadline: options.deadline,
-                yields: options.cancel.is_some(),
-            };
+            let how = How { deadline: options.deadline, yields: options.cancel.is_some() };
             self.core.send_started(number, method, args, how);
         }
         call

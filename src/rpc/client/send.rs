@@ -81,10 +81,7 @@ impl Core {
             }
             state.queued += 1;
             state = match deadline {
-                None => self
-                    .turn
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
+                None => self.turn.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
@@ -94,10 +91,7 @@ impl Core {
                             None => Sent::Ended,
                         });
                     }
-                    self.turn
-                        .wait_timeout(state, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
+                    self.turn.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
             state.queued -= 1;
@@ -123,19 +117,13 @@ impl Core {
         out.done = 0;
         // Left behind by a serializer that panicked.
         out.encoder.roll_back();
-        let encoded = out
-            .encoder
-            .request(&mut out.frame, number, method, args)
-            .and_then(|()| {
-                if out.frame.len() <= self.limit {
-                    return Ok(());
-                }
-                let size = out.frame.len();
-                Err(format!(
-                    "{size} bytes are beyond the limit of {}",
-                    self.limit
-                ))
-            });
+        let encoded = out.encoder.request(&mut out.frame, number, method, args).and_then(|()| {
+            if out.frame.len() <= self.limit {
+                return Ok(());
+            }
+            let size = out.frame.len();
+            Err(format!("{size} bytes are beyond the limit of {}", self.limit))
+        });
         if let Err(text) = encoded {
             out.encoder.roll_back();
             if out.frame.len() > self.limit {
@@ -230,10 +218,7 @@ impl Core {
             // Whoever reads delivers what arrives; it is done when nobody waits any more.
             let state = lock(&self.state);
             let left = until.saturating_duration_since(Instant::now());
-            drop(
-                self.settled
-                    .wait_timeout_while(state, left, |state| state.len() > 0),
-            );
+            drop(self.settled.wait_timeout_while(state, left, |state| state.len() > 0));
         }
         self.end(reason);
     }
@@ -283,8 +268,5 @@ impl Outgoing {
 }
 
 fn is_timeout(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock
-    )
+    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
 }

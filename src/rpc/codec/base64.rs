@@ -5,9 +5,10 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let group = chunk.iter().enumerate().fold(0_u32, |group, (i, &byte)| {
-            group | u32::from(byte) << (16 - 8 * i)
-        });
+        let group = chunk
+            .iter()
+            .enumerate()
+            .fold(0_u32, |group, (i, &byte)| group | u32::from(byte) << (16 - 8 * i));
         for i in 0..4 {
             if i <= chunk.len() {
                 text.push(char::from(ALPHABET[(group >> (18 - 6 * i) & 63) as usize]));
@@ -80,9 +81,7 @@ mod tests {
     fn every_byte_reads_back_and_nonsense_is_refused() {
         let all: Vec<u8> = (0..=255).collect();
         assert_eq!(decode(&encode(&all)).unwrap(), all);
-        for bad in [
-            "Z", "Zg", "Zg=", "Zg===", "Z=g=", "Zg==Zg==", "====", "Zm9v!", "é",
-        ] {
+        for bad in ["Z", "Zg", "Zg=", "Zg===", "Z=g=", "Zg==Zg==", "====", "Zm9v!", "é"] {
             assert_eq!(decode(bad), None, "{bad}");
         }
     }

@@ -55,10 +55,7 @@ pub(super) fn request(buffer: &mut Buffer) -> Result<Option<Request>, Garbage> {
     Ok(Some(Request {
         method: MethodName::At(body.start - length..body.start),
         to: ReplyTo::Number(number),
-        body: BodyAt {
-            range: body,
-            form: Form::Bin,
-        },
+        body: BodyAt { range: body, form: Form::Bin },
     }))
 }
 
@@ -69,10 +66,9 @@ pub(super) fn reply(buffer: &mut Buffer) -> Result<Option<Reply>, Garbage> {
     let mut rest = buffer.slice(&range);
     let number = take_varint(&mut rest);
     let result = match rest.split_first() {
-        Some((&OK, body)) => Ok(BodyAt {
-            range: range.end - body.len()..range.end,
-            form: Form::Bin,
-        }),
+        Some((&OK, body)) => {
+            Ok(BodyAt { range: range.end - body.len()..range.end, form: Form::Bin })
+        }
         Some((&FAILED, text)) => Err(String::from_utf8_lossy(text).into_owned()),
         _ => return Err(Garbage("a reply that is neither success nor error".into())),
     };
@@ -187,11 +183,7 @@ mod tests {
     #[test]
     fn bytes_behind_the_value_are_an_error() {
         assert_eq!(decode::<u8>(&[1]), Ok(1));
-        assert!(
-            decode::<u8>(&[1, 2])
-                .unwrap_err()
-                .contains("1 bytes are left")
-        );
+        assert!(decode::<u8>(&[1, 2]).unwrap_err().contains("1 bytes are left"));
         assert!(decode::<u32>(&[]).is_err());
     }
 }

@@ -22,12 +22,7 @@ pub(crate) struct Buffer {
 impl Buffer {
     /// A buffer for frames of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            data: vec![0; START],
-            start: 0,
-            end: 0,
-            limit,
-        }
+        Self { data: vec![0; START], start: 0, end: 0, limit }
     }
 
     pub(crate) fn limit(&self) -> usize {

@@ -33,10 +33,8 @@ pub(crate) struct Stream {
 impl Stream {
     fn body(&mut self, buffer: &mut Buffer) -> Result<Option<BodyAt>, Garbage> {
         let next = self.messages.next(buffer).map_err(Garbage)?;
-        Ok(next.map(|(id, range)| BodyAt {
-            range,
-            form: Form::Gob(self.messages.types.clone(), id),
-        }))
+        Ok(next
+            .map(|(id, range)| BodyAt { range, form: Form::Gob(self.messages.types.clone(), id) }))
     }
 
     pub(super) fn request(&mut self, buffer: &mut Buffer) -> Result<Option<Request>, Garbage> {
@@ -69,11 +67,7 @@ impl Stream {
         Ok(self.reply.take().map(|header| Reply {
             number: Some(header.seq),
             // With an error the body is a placeholder.
-            result: if header.error.is_empty() {
-                Ok(body)
-            } else {
-                Err(header.error)
-            },
+            result: if header.error.is_empty() { Ok(body) } else { Err(header.error) },
         }))
     }
 }
@@ -93,10 +87,7 @@ pub(super) fn write_request<A: Serialize + ?Sized>(
     method: &str,
     args: &A,
 ) -> Result<(), String> {
-    let header = RequestHeader {
-        service_method: method.into(),
-        seq: number,
-    };
+    let header = RequestHeader { service_method: method.into(), seq: number };
     types.write(out, &header)?;
     types.write(out, args)
 }

@@ -31,11 +31,8 @@ impl Scanner {
     /// Consumes one object, if it is whole.
     fn object(&mut self, buffer: &mut Buffer) -> Result<Option<Range<usize>>, Garbage> {
         if self.depth == 0 {
-            let blank = buffer
-                .unread()
-                .iter()
-                .take_while(|byte| byte.is_ascii_whitespace())
-                .count();
+            let blank =
+                buffer.unread().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             buffer.consume(blank);
             match buffer.unread().first() {
                 None => return Ok(None),
@@ -96,22 +93,16 @@ impl Scanner {
                 .map_err(|error| Garbage(format!("method: {error}")))?
                 .into_owned(),
         };
-        let to = ReplyTo::Json(
-            fields
-                .id
-                .map_or_else(|| RawValue::NULL.to_owned(), ToOwned::to_owned),
-        );
+        let to =
+            ReplyTo::Json(fields.id.map_or_else(|| RawValue::NULL.to_owned(), ToOwned::to_owned));
         // Without params the body is empty, and decoding it says so; the call may as well be of an unknown method.
-        let body = fields.params.map_or(range.end..range.end, |params| {
-            locate(text, range.start, params.get())
-        });
+        let body = fields
+            .params
+            .map_or(range.end..range.end, |params| locate(text, range.start, params.get()));
         Ok(Some(Request {
             method: MethodName::Owned(method),
             to,
-            body: BodyAt {
-                range: body,
-                form: Form::JsonParams,
-            },
+            body: BodyAt { range: body, form: Form::JsonParams },
         }))
     }
 
@@ -124,9 +115,9 @@ impl Scanner {
         let number = fields.id.and_then(|id| id.get().parse().ok());
         let result = match fields.error.map(RawValue::get) {
             None | Some("null") => Ok(BodyAt {
-                range: fields.result.map_or(range.end..range.end, |result| {
-                    locate(text, range.start, result.get())
-                }),
+                range: fields
+                    .result
+                    .map_or(range.end..range.end, |result| locate(text, range.start, result.get())),
                 form: Form::Json,
             }),
             Some(error) => Err(match serde_json::from_str::<String>(error) {
@@ -140,10 +131,7 @@ impl Scanner {
 }
 
 fn too_large(buffer: &Buffer) -> Garbage {
-    Garbage(format!(
-        "an object is beyond the limit of {} bytes",
-        buffer.limit()
-    ))
+    Garbage(format!("an object is beyond the limit of {} bytes", buffer.limit()))
 }
 
 fn parse(text: &[u8]) -> Result<Fields<'_>, Garbage> {
@@ -256,14 +244,8 @@ pub(super) fn decode_params<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Stri
     let params: Params<'_> =
         serde_json::from_slice(bytes).map_err(|error| format!("params: {error}"))?;
     match params {
-        Params {
-            first: Some(first),
-            count: 1,
-        } => decode(first.get().as_bytes()),
-        _ => Err(format!(
-            "params must hold exactly one element, not {}",
-            params.count
-        )),
+        Params { first: Some(first), count: 1 } => decode(first.get().as_bytes()),
+        _ => Err(format!("params must hold exactly one element, not {}", params.count)),
     }
 }
 

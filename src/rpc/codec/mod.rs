@@ -54,9 +54,7 @@ impl FromStr for Codec {
             "gob" => Err(SetupError::Unsupported(
                 "gob is not built in; build with the feature gob, or take bin or json".into(),
             )),
-            _ => Err(SetupError::Invalid(format!(
-                "{name:?} is no codec; take bin, json or gob"
-            ))),
+            _ => Err(SetupError::Invalid(format!("{name:?} is no codec; take bin, json or gob"))),
         }
     }
 }
@@ -135,10 +133,7 @@ pub(crate) struct OwnedBody {
 
 impl BodyAt {
     pub(crate) fn to_owned(&self, buffer: &Buffer) -> OwnedBody {
-        OwnedBody {
-            bytes: buffer.slice(&self.range).to_vec(),
-            form: self.form.clone(),
-        }
+        OwnedBody { bytes: buffer.slice(&self.range).to_vec(), form: self.form.clone() }
     }
 
     pub(crate) fn decode<T: DeserializeOwned>(&self, buffer: &Buffer) -> Result<T, String> {

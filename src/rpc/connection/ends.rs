@@ -19,11 +19,7 @@ pub(super) struct EndInput<R> {
 impl<R: ReadEnd> EndInput<R> {
     pub(super) fn new(end: R) -> Self {
         let control = end.control();
-        Self {
-            end,
-            control,
-            armed: false,
-        }
+        Self { end, control, armed: false }
     }
 }
 
@@ -61,11 +57,7 @@ pub(super) struct EndOutput<W> {
 impl<W: WriteEnd> EndOutput<W> {
     pub(super) fn new(end: W) -> Self {
         let control = end.control();
-        Self {
-            end,
-            control,
-            armed: false,
-        }
+        Self { end, control, armed: false }
     }
 }
 

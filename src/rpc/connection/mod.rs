@@ -121,21 +121,13 @@ impl Connection {
         output: impl Output + 'static,
         hangup: impl Hangup + 'static,
     ) -> Self {
-        Self {
-            input: Box::new(input),
-            output: Box::new(output),
-            hangup: Arc::new(hangup),
-        }
+        Self { input: Box::new(input), output: Box::new(output), hangup: Arc::new(hangup) }
     }
 
     /// A connection over a reading and a writing end: two in-memory pipes, or the halves of a ring stream.
     pub fn from_ends(reader: impl ReadEnd + 'static, writer: impl WriteEnd + 'static) -> Self {
         let hangup = ends::HangUpEnds::new(&reader, &writer);
-        Self::new(
-            ends::EndInput::new(reader),
-            ends::EndOutput::new(writer),
-            hangup,
-        )
+        Self::new(ends::EndInput::new(reader), ends::EndOutput::new(writer), hangup)
     }
 
     /// A connection over anything that reads and anything that writes.
@@ -162,26 +154,23 @@ impl Connection {
     /// # Errors
     /// [`SetupError::Dial`] with what the system said, [`SetupError::Unsupported`] for a transport this build lacks.
     pub fn dial(address: &Address) -> Result<Self, SetupError> {
-        let failed = |source| SetupError::Dial {
-            address: address.clone(),
-            source,
-        };
+        let failed = |source| SetupError::Dial { address: address.clone(), source };
         match address {
-            Address::Tcp(host) => TcpStream::connect(host.as_str())
-                .and_then(Self::tcp)
-                .map_err(failed),
+            Address::Tcp(host) => {
+                TcpStream::connect(host.as_str()).and_then(Self::tcp).map_err(failed)
+            }
             #[cfg(unix)]
-            Address::Unix(path) => std::os::unix::net::UnixStream::connect(path)
-                .map(Self::from)
-                .map_err(failed),
+            Address::Unix(path) => {
+                std::os::unix::net::UnixStream::connect(path).map(Self::from).map_err(failed)
+            }
             #[cfg(not(unix))]
             Address::Unix(_) => Err(SetupError::Unsupported(
                 "this system has no Unix sockets; use tcp:HOST:PORT".into(),
             )),
             #[cfg(target_os = "linux")]
-            Address::Shm(path) => crate::Stream::connect(path)
-                .map(Self::from)
-                .map_err(|error| failed(error.into())),
+            Address::Shm(path) => {
+                crate::Stream::connect(path).map(Self::from).map_err(|error| failed(error.into()))
+            }
             #[cfg(not(target_os = "linux"))]
             Address::Shm(_) => Err(no_shm()),
         }

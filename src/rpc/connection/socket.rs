@@ -37,11 +37,7 @@ impl Socket for TcpStream {
 
 pub(super) fn connection<S: Socket>(socket: S) -> Connection {
     let socket = Arc::new(socket);
-    Connection::new(
-        Half(Arc::clone(&socket)),
-        Half(Arc::clone(&socket)),
-        HangUpSocket(socket),
-    )
+    Connection::new(Half(Arc::clone(&socket)), Half(Arc::clone(&socket)), HangUpSocket(socket))
 }
 
 struct Half<S>(Arc<S>);

@@ -36,10 +36,7 @@ impl std::error::Error for Error {}
 
 impl From<String> for Error {
     fn from(text: String) -> Self {
-        Self {
-            text,
-            missing: None,
-        }
+        Self { text, missing: None }
     }
 }
 
@@ -49,10 +46,7 @@ impl de::Error for Error {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self {
-            text: format!("missing field {field}"),
-            missing: Some(field),
-        }
+        Self { text: format!("missing field {field}"), missing: Some(field) }
     }
 }
 
@@ -87,13 +81,7 @@ fn read<T: DeserializeOwned>(
     if !is_struct && reader.uint()? != 0 {
         return Err("a single value that is none".to_owned().into());
     }
-    T::deserialize(Decoder {
-        types,
-        id,
-        reader,
-        zeros,
-        depth: 0,
-    })
+    T::deserialize(Decoder { types, id, reader, zeros, depth: 0 })
 }
 
 struct Decoder<'a, 'm> {
@@ -106,19 +94,11 @@ struct Decoder<'a, 'm> {
 
 impl<'a, 'm> Decoder<'a, 'm> {
     fn mismatch(&self, wanted: &str) -> Error {
-        format!(
-            "type mismatch: {wanted} is wanted, {} was sent",
-            self.types.name(self.id)
-        )
-        .into()
+        format!("type mismatch: {wanted} is wanted, {} was sent", self.types.name(self.id)).into()
     }
 
     fn wants(&self, id: i64, wanted: &str) -> Result<(), Error> {
-        if self.id == id {
-            Ok(())
-        } else {
-            Err(self.mismatch(wanted))
-        }
+        if self.id == id { Ok(()) } else { Err(self.mismatch(wanted)) }
     }
 
     fn definition(&self) -> Result<&'a Definition, Error> {
@@ -167,11 +147,9 @@ impl<'a, 'm> Decoder<'a, 'm> {
                     return Ok(());
                 }
                 if self.reader.int()? < 0 {
-                    return Err(
-                        "gob has described a type within a value, which is not supported"
-                            .to_owned()
-                            .into(),
-                    );
+                    return Err("gob has described a type within a value, which is not supported"
+                        .to_owned()
+                        .into());
                 }
                 self.reader.bytes()?;
             }
@@ -207,24 +185,18 @@ impl<'a, 'm> Decoder<'a, 'm> {
         if self.id == types::BYTES {
             let bytes = self.reader.bytes()?;
             check_length(length, bytes.len())?;
-            return visitor.visit_seq(de::value::SeqDeserializer::<_, Error>::new(
-                bytes.iter().copied(),
-            ));
+            return visitor
+                .visit_seq(de::value::SeqDeserializer::<_, Error>::new(bytes.iter().copied()));
         }
         let element = match self.is_described().then(|| self.definition()).transpose()? {
-            Some(Definition {
-                kind: Kind::List(element) | Kind::Array(element, _),
-                ..
-            }) => *element,
+            Some(Definition { kind: Kind::List(element) | Kind::Array(element, _), .. }) => {
+                *element
+            }
             _ => return Err(self.mismatch("a list")),
         };
         let left = self.reader.count()?;
         check_length(length, left)?;
-        let mut elements = Elements {
-            decoder: &mut self,
-            element,
-            left,
-        };
+        let mut elements = Elements { decoder: &mut self, element, left };
         let value = visitor.visit_seq(&mut elements)?;
         // A visitor may be content with less.
         while elements.left > 0 {
@@ -240,10 +212,7 @@ impl<'a, 'm> Decoder<'a, 'm> {
         wanted: &'static [&'static str],
     ) -> Result<V::Value, Error> {
         let members = match self.is_described().then(|| self.definition()).transpose()? {
-            Some(Definition {
-                kind: Kind::Struct(members),
-                ..
-            }) => members,
+            Some(Definition { kind: Kind::Struct(members), .. }) => members,
             _ => return Err(self.mismatch("a struct")),
         };
         let unknown = wanted
@@ -275,10 +244,10 @@ impl<'a, 'm> Decoder<'a, 'm> {
 
 fn check_length(wanted: Option<usize>, sent: usize) -> Result<(), Error> {
     match wanted {
-        Some(wanted) if wanted != sent => Err(format!(
-            "type mismatch: an array of length {wanted} is wanted, {sent} were sent"
-        )
-        .into()),
+        Some(wanted) if wanted != sent => {
+            Err(format!("type mismatch: an array of length {wanted} is wanted, {sent} were sent")
+                .into())
+        }
         _ => Ok(()),
     }
 }
@@ -388,9 +357,7 @@ impl<'de> MapAccess<'de> for &mut Fields<'_, '_, '_> {
             {
                 self.sent[index] = true;
                 self.current = Some(self.members[index].id);
-                return seed
-                    .deserialize((*self.members[index].name).into_deserializer())
-                    .map(Some);
+                return seed.deserialize((*self.members[index].name).into_deserializer()).map(Some);
             }
             self.state = Next::LeftOut(0);
         }
@@ -398,9 +365,7 @@ impl<'de> MapAccess<'de> for &mut Fields<'_, '_, '_> {
         if let Next::LeftOut(from) = self.state {
             if let Some(index) = (from..self.members.len()).find(|index| !self.sent[*index]) {
                 self.state = Next::LeftOut(index + 1);
-                return seed
-                    .deserialize((*self.members[index].name).into_deserializer())
-                    .map(Some);
+                return seed.deserialize((*self.members[index].name).into_deserializer()).map(Some);
             }
             self.state = Next::LeftOut(self.members.len());
         }
@@ -468,9 +433,7 @@ impl<'de> de::Deserializer<'de> for Decoder<'_, '_> {
     }
 
     fn deserialize_char<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
-        Err("gob has no characters; take a string or a number"
-            .to_owned()
-            .into())
+        Err("gob has no characters; take a string or a number".to_owned().into())
     }
 
     fn deserialize_str<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
@@ -548,12 +511,7 @@ impl<'de> de::Deserializer<'de> for Decoder<'_, '_> {
             Some(Kind::Struct(_)) => self.fields(visitor, &[]),
             Some(Kind::Map(key, value)) => {
                 let left = self.reader.count()?;
-                visitor.visit_map(Entries {
-                    decoder: &mut self,
-                    key: *key,
-                    value: *value,
-                    left,
-                })
+                visitor.visit_map(Entries { decoder: &mut self, key: *key, value: *value, left })
             }
             _ => Err(self.mismatch("a map")),
         }
@@ -574,9 +532,7 @@ impl<'de> de::Deserializer<'de> for Decoder<'_, '_> {
         _: &'static [&'static str],
         _: V,
     ) -> Result<V::Value, Error> {
-        Err("gob has no enums; take a string or a number"
-            .to_owned()
-            .into())
+        Err("gob has no enums; take a string or a number".to_owned().into())
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

@@ -56,11 +56,7 @@ pub struct Encoder<W> {
 impl<W: Write> Encoder<W> {
     /// An encoder at the beginning of a stream.
     pub fn new(writer: W) -> Self {
-        Self {
-            writer,
-            types: TypesSent::default(),
-            frame: Vec::new(),
-        }
+        Self { writer, types: TypesSent::default(), frame: Vec::new() }
     }
 
     /// Writes a value, and before it what the stream does not know of its type, with one `write_all`, and flushes.
@@ -100,11 +96,7 @@ impl<R: Read> Decoder<R> {
 
     /// The same with a limit of its own.
     pub fn with_message_limit(reader: R, limit: usize) -> Self {
-        Self {
-            reader,
-            buffer: Buffer::new(limit),
-            messages: Messages::default(),
-        }
+        Self { reader, buffer: Buffer::new(limit), messages: Messages::default() }
     }
 
     /// Reads the next value; `None` at the end of the stream.
@@ -120,9 +112,7 @@ impl<R: Read> Decoder<R> {
         loop {
             if let Some((id, range)) = self.messages.next(&mut self.buffer).map_err(invalid)? {
                 let message = self.buffer.slice(&range);
-                return decode(message, &self.messages.types, id)
-                    .map(Some)
-                    .map_err(invalid);
+                return decode(message, &self.messages.types, id).map(Some).map_err(invalid);
             }
             let reader = &mut self.reader;
             match self.buffer.fill_with(|buf| reader.read(buf)) {
@@ -180,9 +170,7 @@ impl Messages {
             let mut rest = Reader(message);
             let id = rest.int()?;
             if id < 0 {
-                let id = id
-                    .checked_neg()
-                    .ok_or_else(|| "a type number out of range".to_owned())?;
+                let id = id.checked_neg().ok_or_else(|| "a type number out of range".to_owned())?;
                 self.types.define(id, rest)?;
                 buffer.consume(prefix + length);
                 continue;

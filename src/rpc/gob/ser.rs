@@ -125,17 +125,11 @@ impl ser::Serializer for Serializer {
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Elements, Error> {
-        Ok(Elements {
-            values: Vec::new(),
-            is_list: true,
-        })
+        Ok(Elements { values: Vec::new(), is_list: true })
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Elements, Error> {
-        Ok(Elements {
-            values: Vec::new(),
-            is_list: false,
-        })
+        Ok(Elements { values: Vec::new(), is_list: false })
     }
 
     fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<Elements, Error> {
@@ -153,17 +147,11 @@ impl ser::Serializer for Serializer {
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Entries, Error> {
-        Ok(Entries {
-            entries: Vec::new(),
-            key: None,
-        })
+        Ok(Entries { entries: Vec::new(), key: None })
     }
 
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Fields, Error> {
-        Ok(Fields {
-            name,
-            fields: Vec::new(),
-        })
+        Ok(Fields { name, fields: Vec::new() })
     }
 
     fn serialize_struct_variant(

@@ -123,10 +123,7 @@ pub(super) fn write_definition(out: &mut Vec<u8>, definition: &Definition) {
     {
         let mut fields = Deltas { out, last: 0 };
         let common = fields.field(1);
-        let mut names = Deltas {
-            out: common,
-            last: 0,
-        };
+        let mut names = Deltas { out: common, last: 0 };
         if !definition.name.is_empty() {
             put_bytes(names.field(1), definition.name.as_bytes());
         }
@@ -231,10 +228,7 @@ fn read_kind(which: u64, reader: &mut Reader<'_>) -> Result<Definition, String> 
 }
 
 fn read_member(reader: &mut Reader<'_>) -> Result<Field, String> {
-    let mut member = Field {
-        name: "".into(),
-        id: 0,
-    };
+    let mut member = Field { name: "".into(), id: 0 };
     each_field(reader, |number, reader| {
         match number {
             1 => member.name = reader.text()?.into(),

@@ -153,16 +153,11 @@ impl Shape {
                 Self::Map(Box::new(key.widen(seen)), Box::new(value.widen(seen)))
             }
             Self::Struct(name, fields) => {
-                let fields = fields
-                    .into_iter()
-                    .map(|(field, shape)| (field, shape.widen(seen)))
-                    .collect();
+                let fields =
+                    fields.into_iter().map(|(field, shape)| (field, shape.widen(seen))).collect();
                 let shape = Self::Struct(name, fields);
                 // Two types of one name that do not fit together take turns.
-                let wide = seen
-                    .get(name)
-                    .and_then(|known| known.merge(&shape))
-                    .unwrap_or(shape);
+                let wide = seen.get(name).and_then(|known| known.merge(&shape)).unwrap_or(shape);
                 seen.insert(name, wide.clone());
                 wide
             }

@@ -54,11 +54,7 @@ impl<'a> Reader<'a> {
         }
         let (bytes, rest) = rest.split_at(count);
         self.0 = rest;
-        Ok(Some(
-            bytes
-                .iter()
-                .fold(0, |value, &byte| value << 8 | u64::from(byte)),
-        ))
+        Ok(Some(bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte))))
     }
 
     pub(super) fn uint(&mut self) -> Result<u64, String> {
@@ -138,16 +134,8 @@ mod tests {
     #[test]
     fn what_is_cut_or_too_long_is_an_error() {
         assert_eq!(Reader(&[0xfe, 1]).try_uint(), Ok(None));
-        assert!(
-            Reader(&[0xf7, 1, 2, 3, 4, 5, 6, 7, 8, 9])
-                .try_uint()
-                .is_err()
-        );
+        assert!(Reader(&[0xf7, 1, 2, 3, 4, 5, 6, 7, 8, 9]).try_uint().is_err());
         assert!(Reader(&[5, 1, 2]).bytes().is_err());
-        assert!(
-            Reader(&[0xf8, 255, 255, 255, 255, 255, 255, 255, 255])
-                .bytes()
-                .is_err()
-        );
+        assert!(Reader(&[0xf8, 255, 255, 255, 255, 255, 255, 255, 255]).bytes().is_err());
     }
 }

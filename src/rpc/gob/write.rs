@@ -122,19 +122,12 @@ impl TypesSent {
             Shape::Struct(_, fields) => types::Kind::Struct(
                 fields
                     .iter()
-                    .map(|(name, shape)| types::Field {
-                        name: (*name).into(),
-                        id: part(shape),
-                    })
+                    .map(|(name, shape)| types::Field { name: (*name).into(), id: part(shape) })
                     .collect(),
             ),
             _ => types::Kind::Struct(Vec::new()),
         };
-        types::Definition {
-            name: shape.name(),
-            id,
-            kind,
-        }
+        types::Definition { name: shape.name(), id, kind }
     }
 }
 

@@ -45,9 +45,7 @@ impl<'de> de::Deserializer<'de> for Zero<'_> {
     }
 
     fn deserialize_char<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
-        Err("gob has no characters; take a string or a number"
-            .to_owned()
-            .into())
+        Err("gob has no characters; take a string or a number".to_owned().into())
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -105,11 +103,7 @@ impl<'de> de::Deserializer<'de> for Zero<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let names = fields
-            .iter()
-            .filter(|name| self.0.contains(*name))
-            .copied()
-            .collect();
+        let names = fields.iter().filter(|name| self.0.contains(*name)).copied().collect();
         visitor.visit_map(Names(self, names))
     }
 
@@ -119,9 +113,7 @@ impl<'de> de::Deserializer<'de> for Zero<'_> {
         _: &'static [&'static str],
         _: V,
     ) -> Result<V::Value, Error> {
-        Err("gob has no enums; take a string or a number"
-            .to_owned()
-            .into())
+        Err("gob has no enums; take a string or a number".to_owned().into())
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

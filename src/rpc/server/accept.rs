@@ -36,10 +36,7 @@ impl Sessions {
         let id = state.next;
         state.next += 1;
         state.sessions.insert(id, Arc::clone(session));
-        Some(Entry {
-            sessions: Arc::clone(self),
-            id,
-        })
+        Some(Entry { sessions: Arc::clone(self), id })
     }
 
     /// Runs `serve` in a thread; without one, its connection is dropped, and so ended.
@@ -49,10 +46,7 @@ impl Sessions {
             return;
         }
         state.threads.retain(|thread| !thread.is_finished());
-        if let Ok(thread) = thread::Builder::new()
-            .name("rpc-connection".into())
-            .spawn(serve)
-        {
+        if let Ok(thread) = thread::Builder::new().name("rpc-connection".into()).spawn(serve) {
             state.threads.push(thread);
         }
     }

@@ -133,9 +133,8 @@ impl CrewHandle {
         let id = workers.next;
         workers.next += 1;
         let shared = Arc::clone(&self.0);
-        let spawned = thread::Builder::new()
-            .name("rpc-worker".into())
-            .spawn(move || shared.work(id));
+        let spawned =
+            thread::Builder::new().name("rpc-worker".into()).spawn(move || shared.work(id));
         match spawned {
             Ok(thread) => {
                 workers.threads.insert(id, thread);
@@ -153,17 +152,13 @@ impl CrewHandle {
         if watched.thread.is_none() && !watched.closed {
             let shared = Arc::clone(&self.0);
             // Without it, the calls of a connection are executed one after the other.
-            watched.thread = thread::Builder::new()
-                .name("rpc-watch".into())
-                .spawn(move || shared.watch())
-                .ok();
+            watched.thread =
+                thread::Builder::new().name("rpc-watch".into()).spawn(move || shared.watch()).ok();
         }
     }
 
     pub(super) fn unwatch(&self, session: &Arc<Session>) {
-        lock(&self.0.watched)
-            .sessions
-            .retain(|(other, _)| !Arc::ptr_eq(other, session));
+        lock(&self.0.watched).sessions.retain(|(other, _)| !Arc::ptr_eq(other, session));
     }
 
     /// Called by whoever begins to execute, after it said so.
@@ -189,10 +184,8 @@ impl Shared {
                 return;
             }
             workers.idle += 1;
-            let (woken, timeout) = self
-                .work
-                .wait_timeout(workers, IDLE)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (woken, timeout) =
+                self.work.wait_timeout(workers, IDLE).unwrap_or_else(PoisonError::into_inner);
             workers = woken;
             workers.idle -= 1;
             if timeout.timed_out() && workers.tasks.is_empty() {
@@ -244,16 +237,10 @@ impl Shared {
             }
             quiet = 0;
             self.watch_sleeps.store(true, Ordering::SeqCst);
-            if watched
-                .sessions
-                .iter()
-                .all(|(session, seen)| session.turn() == *seen)
-            {
+            if watched.sessions.iter().all(|(session, seen)| session.turn() == *seen) {
                 while self.watch_sleeps.load(Ordering::SeqCst) && !watched.closed {
-                    watched = self
-                        .watch_needed
-                        .wait(watched)
-                        .unwrap_or_else(PoisonError::into_inner);
+                    watched =
+                        self.watch_needed.wait(watched).unwrap_or_else(PoisonError::into_inner);
                 }
             }
             self.watch_sleeps.store(false, Ordering::SeqCst);

@@ -59,17 +59,12 @@ impl Exchange<'_> {
 
     pub(super) fn fail(&self, text: &str) {
         // An empty text would be no error in codecs that have no other mark for one.
-        let text = if text.is_empty() {
-            "unspecified error"
-        } else {
-            text
-        };
+        let text = if text.is_empty() { "unspecified error" } else { text };
         // Its text alone cannot be refused, except for its size.
         if let Err(reason) = self.session.send::<()>(&self.to, Err(text)) {
-            let _ = self.session.send::<()>(
-                &self.to,
-                Err(&format!("rpc: the error cannot be sent: {reason}")),
-            );
+            let _ = self
+                .session
+                .send::<()>(&self.to, Err(&format!("rpc: the error cannot be sent: {reason}")));
         }
     }
 

@@ -31,10 +31,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            message: DEFAULT_MESSAGE_LIMIT,
-            in_flight: 256,
-        }
+        Self { message: DEFAULT_MESSAGE_LIMIT, in_flight: 256 }
     }
 }
 

@@ -37,14 +37,7 @@ impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service")
             .field("name", &self.name)
-            .field(
-                "methods",
-                &self
-                    .methods
-                    .iter()
-                    .map(|(name, _)| name)
-                    .collect::<Vec<_>>(),
-            )
+            .field("methods", &self.methods.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .finish()
     }
 }
@@ -52,10 +45,7 @@ impl fmt::Debug for Service {
 impl Service {
     /// A service without methods. Its name may hold dots: a request's name splits at the last one.
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            methods: Vec::new(),
-        }
+        Self { name: name.into(), methods: Vec::new() }
     }
 
     /// Adds a method. Of two with one name the later counts.
@@ -67,10 +57,7 @@ impl Service {
         E: fmt::Display + 'static,
         F: Fn(A) -> Result<R, E> + Send + Sync + 'static,
     {
-        self.methods.push((
-            name.into(),
-            Box::new(Typed(method, std::marker::PhantomData)),
-        ));
+        self.methods.push((name.into(), Box::new(Typed(method, std::marker::PhantomData))));
         self
     }
 }
@@ -122,9 +109,7 @@ pub(super) struct Method {
 
 impl fmt::Debug for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Method")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Method").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

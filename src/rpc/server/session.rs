@@ -92,11 +92,7 @@ impl Session {
         registry: Arc<Registry>,
         crew: CrewHandle,
     ) -> Arc<Self> {
-        let Connection {
-            input,
-            output,
-            hangup,
-        } = connection;
+        let Connection { input, output, hangup } = connection;
         Arc::new(Self {
             registry,
             crew,
@@ -138,10 +134,7 @@ impl Session {
         self.lead(0);
         let mut active = lock(&self.active);
         while !active.ended {
-            active = self
-                .changed
-                .wait(active)
-                .unwrap_or_else(PoisonError::into_inner);
+            active = self.changed.wait(active).unwrap_or_else(PoisonError::into_inner);
         }
         drop(active);
         self.crew.unwatch(self);
@@ -167,11 +160,7 @@ impl Session {
             if method.is_slow() || self.is_full() {
                 let body = request.body.to_owned(&incoming.buffer);
                 drop(incoming);
-                self.dispatch(Job {
-                    method,
-                    to: request.to,
-                    body,
-                });
+                self.dispatch(Job { method, to: request.to, body });
                 continue;
             }
             let name = method.name();
@@ -206,9 +195,7 @@ impl Session {
 
     /// The leader has executed; whether it still leads.
     fn finish(&self, turn: u64) -> bool {
-        self.turn
-            .compare_exchange(turn + 1, turn + 2, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok()
+        self.turn.compare_exchange(turn + 1, turn + 2, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     pub(super) fn turn(&self) -> u64 {
@@ -222,9 +209,7 @@ impl Session {
         }
         // Under the lock, so that a leader that finds itself deposed is counted when it leaves.
         let mut active = lock(&self.active);
-        self.turn
-            .compare_exchange(turn, turn + 1, Ordering::SeqCst, Ordering::SeqCst)
-            .ok()?;
+        self.turn.compare_exchange(turn, turn + 1, Ordering::SeqCst, Ordering::SeqCst).ok()?;
         active.threads += 1;
         self.count(&active);
         drop(active);
@@ -243,8 +228,7 @@ impl Session {
 
     fn count(&self, active: &Active) {
         let beside = active.threads - usize::from(active.leading);
-        self.beside
-            .store(u32::try_from(beside).unwrap_or(u32::MAX), Ordering::Relaxed);
+        self.beside.store(u32::try_from(beside).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
     /// Has a call executed beside the leader: now, or when its turn comes.
@@ -255,10 +239,7 @@ impl Session {
             active.backlog.push_back(job);
             // The client is answered slower than it asks. What it asks meanwhile may wait in its own memory.
             while active.backlog_bytes > self.limits.message {
-                active = self
-                    .changed
-                    .wait(active)
-                    .unwrap_or_else(PoisonError::into_inner);
+                active = self.changed.wait(active).unwrap_or_else(PoisonError::into_inner);
             }
             return;
         }
@@ -334,19 +315,13 @@ impl Session {
         out.frame.clear();
         // Left behind by a serializer that panicked.
         out.encoder.roll_back();
-        let encoded = out
-            .encoder
-            .reply(&mut out.frame, to, result)
-            .and_then(|()| {
-                if out.frame.len() <= self.limits.message {
-                    return Ok(());
-                }
-                let size = out.frame.len();
-                Err(format!(
-                    "{size} bytes are beyond the limit of {}",
-                    self.limits.message
-                ))
-            });
+        let encoded = out.encoder.reply(&mut out.frame, to, result).and_then(|()| {
+            if out.frame.len() <= self.limits.message {
+                return Ok(());
+            }
+            let size = out.frame.len();
+            Err(format!("{size} bytes are beyond the limit of {}", self.limits.message))
+        });
         if let Err(text) = encoded {
             out.encoder.roll_back();
             out.frame = Vec::new();
