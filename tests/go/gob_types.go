@@ -58,7 +58,7 @@ func everything() Everything {
 		Text: "héllo", Bytes: []byte{0, 255, 10}, List: []int{1, -1, 0, math.MinInt64}, Texts: []string{"", "x"},
 		Array: [3]int{1, 0, -3}, Map: map[string]int{"one": 1}, Inner: Inner{"in", true},
 		Inners: []Inner{{"a", false}, {"", true}}, ByName: map[string]Inner{"k": {"v", true}},
-		Nested: [][]int{{1, 2}, {}, {3}}, Pointer: &Inner{"p", false},
+		Nested: [][]int{{1, 2}, nil, {3}}, Pointer: &Inner{"p", false},
 	}
 }
 

@@ -198,8 +198,9 @@ impl Core {
             self.settled.notify_all();
             (reason, pending)
         };
-        self.hangup.hang_up();
+        // Before we close our side, after which the transport speaks of that and not of the peer.
         let unread_from = self.unread_from(&reason, &pending);
+        self.hangup.hang_up();
         for pending in pending {
             let never_read = match (pending.sent_to, unread_from) {
                 (Some(last), Some(from)) => last > from,

@@ -14,9 +14,10 @@ use super::{
     state::State,
 };
 
-/// How long the background reader waits for a late reply before it looks whether a caller would rather read.
+/// How long a late reply is left for a caller to read past before the background reader looks for it, and how long the
+/// reader looks before it asks whether a caller would rather read.
 const SLICE: Duration = Duration::from_millis(100);
-/// After this many slices without a byte, late replies are left for the next caller to read past.
+/// After this many slices without a byte nobody is calling either, and the reader sleeps until something comes.
 const SILENT_SLICES: u32 = 10;
 
 impl Core {
@@ -83,15 +84,39 @@ impl Core {
         }
         let mut state = lock(&self.state);
         while state.reason.is_none() {
-            if !state.leading && state.followers.is_empty() && self.needs_reader(&state) {
-                state.leading = true;
-                drop(state);
-                self.lead_in_background();
-                state = lock(&self.state);
-            } else {
+            if !state.leading && state.started > 0 {
+                state = self.lead_unless_needed(state);
+                continue;
+            }
+            if state.forgotten == 0 {
                 state = self.reading_needed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            // Callers who read for themselves read past late replies too, and faster than by way of this thread.
+            let leads = state.leads;
+            state = self
+                .reading_needed
+                .wait_timeout_while(state, SLICE, |state| {
+                    state.reason.is_none() && (state.leading || state.started == 0)
+                })
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+            if !state.leading && state.leads == leads && state.forgotten > 0 {
+                state = self.lead_unless_needed(state);
             }
         }
+    }
+
+    /// Leads, unless a caller is about to.
+    fn lead_unless_needed<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        if state.followers.is_empty() {
+            state.leading = true;
+            drop(state);
+            self.lead_in_background();
+            return lock(&self.state);
+        }
+        self.hand_over(&mut state);
+        state
     }
 
     /// Reads while there are calls that nobody waits for; `State::leading` is set.
@@ -111,16 +136,14 @@ impl Core {
                 let mut state = lock(&self.state);
                 if state.started > 0 || !self.input_is_timed {
                     Until::Forever
-                } else {
-                    if silent >= SILENT_SLICES {
-                        state.forgotten = 0;
-                    }
-                    if state.forgotten == 0 || !state.followers.is_empty() {
-                        state.leading = false;
-                        self.hand_over(&mut state);
-                        return;
-                    }
+                } else if state.forgotten == 0 || !state.followers.is_empty() {
+                    state.leading = false;
+                    self.hand_over(&mut state);
+                    return;
+                } else if silent < SILENT_SLICES {
                     Until::At(Instant::now() + SLICE)
+                } else {
+                    Until::Forever
                 }
             };
             match incoming.fill(until) {

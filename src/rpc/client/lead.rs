@@ -82,6 +82,7 @@ impl Core {
                     state.followers.insert(number);
                 } else {
                     state.leading = true;
+                    state.leads += 1;
                     drop(state);
                     return match self.lead(number, slot, deadline, take) {
                         Led::Taken => None,

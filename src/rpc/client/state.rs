@@ -45,6 +45,8 @@ pub(super) struct State {
     pub(super) deadlines: BTreeSet<(Instant, u64)>,
     /// Somebody reads the connection.
     pub(super) leading: bool,
+    /// How often a caller has begun to read.
+    pub(super) leads: u64,
     /// Somebody writes a frame.
     pub(super) writing: bool,
     /// How many wait for their turn to write.

@@ -142,6 +142,10 @@ impl BodyAt {
 }
 
 impl OwnedBody {
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(crate) fn decode<T: DeserializeOwned>(&self) -> Result<T, String> {
         decode(&self.bytes, &self.form)
     }

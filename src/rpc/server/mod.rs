@@ -24,7 +24,8 @@ use super::{Codec, Connection, DEFAULT_MESSAGE_LIMIT, Listener, SetupError, list
 pub struct Limits {
     /// The largest request or reply in bytes. A larger request ends its connection; default 64 MiB.
     pub message: usize,
-    /// How many calls of one connection are executed at the same time; more wait to be read. Default 256.
+    /// How many calls of one connection are executed at the same time; default 256. More wait in memory, as many as fit
+    /// into the size of one message, and beyond that are not read. With 1 they are answered in the order they came.
     pub in_flight: usize,
 }
 

@@ -113,13 +113,42 @@ impl fmt::Debug for Method {
     }
 }
 
+/// Stands for a method that does not exist.
+struct Missing(String);
+
+impl Handler for Missing {
+    fn run(&self, exchange: &mut Exchange<'_>) {
+        exchange.begin();
+        exchange.fail(&self.0);
+    }
+}
+
 impl Method {
+    fn new(name: &str, index: u32, handler: Box<dyn Handler>) -> Arc<Self> {
+        Arc::new(Self {
+            handler,
+            name: name.into(),
+            index,
+            slow: AtomicBool::new(false),
+            quick_runs: AtomicU32::new(0),
+        })
+    }
+
+    fn missing(text: &str, name: &str) -> Arc<Self> {
+        Self::new(name, u32::MAX, Box::new(Missing(format!("{text}{name}"))))
+    }
+
     pub(super) fn run(&self, exchange: &mut Exchange<'_>) {
         self.handler.run(exchange);
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether this is a method, and will be found again.
+    pub(super) fn is_registered(&self) -> bool {
+        self.index != u32::MAX
     }
 
     pub(super) fn index(&self) -> u32 {
@@ -167,13 +196,7 @@ impl Registry {
         for (name, handler) in service.methods {
             let index = u32::try_from(table.by_index.len())
                 .map_err(|_| SetupError::Invalid("a server has room for 2^32 methods".into()))?;
-            let method = Arc::new(Method {
-                handler,
-                name: format!("{}.{name}", service.name).into(),
-                index,
-                slow: AtomicBool::new(false),
-                quick_runs: AtomicU32::new(0),
-            });
+            let method = Method::new(&format!("{}.{name}", service.name), index, handler);
             table.by_index.push(Arc::clone(&method));
             methods.insert(name, method);
         }
@@ -181,16 +204,19 @@ impl Registry {
         Ok(())
     }
 
-    /// The method a request names, or the text that tells its caller why there is none.
-    pub(super) fn find(&self, name: &str) -> Result<Arc<Method>, String> {
+    /// The method a request names, or one that tells its caller why there is none.
+    pub(super) fn find(&self, name: &str) -> Arc<Method> {
         let Some((service, method)) = name.rsplit_once('.') else {
-            return Err(format!("rpc: service/method request ill-formed: {name}"));
+            return Method::missing("rpc: service/method request ill-formed: ", name);
         };
         let table = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(methods) = table.services.get(service) else {
-            return Err(format!("rpc: can't find service {name}"));
-        };
-        methods.get(method).cloned().ok_or_else(|| format!("rpc: can't find method {name}"))
+        match table.services.get(service) {
+            None => Method::missing("rpc: can't find service ", name),
+            Some(methods) => match methods.get(method) {
+                None => Method::missing("rpc: can't find method ", name),
+                Some(method) => Arc::clone(method),
+            },
+        }
     }
 
     pub(super) fn by_index(&self, index: u32) -> Option<Arc<Method>> {

@@ -5,6 +5,7 @@
 //! watch deposes one that takes too long by moving it on first, and a new leader starts there.
 
 use std::{
+    collections::VecDeque,
     io,
     sync::{Arc, Condvar, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -39,6 +40,8 @@ pub(super) struct Session {
     turn: AtomicU64,
     /// The method being executed while `turn` is odd; advice for the watch.
     running: AtomicU32,
+    /// How many calls are executed beside the leader: a copy of what `active` holds, for the leader.
+    beside: AtomicU32,
     active: Mutex<Active>,
     changed: Condvar,
 }
@@ -61,7 +64,24 @@ struct Outgoing {
 struct Active {
     /// The leader, if somebody reads, and the calls being executed beside it.
     threads: usize,
+    leading: bool,
+    /// Calls that wait because enough are being executed, in the order they came, and what they hold.
+    backlog: VecDeque<Job>,
+    backlog_bytes: usize,
     ended: bool,
+}
+
+/// A call that has left the buffer.
+struct Job {
+    method: Arc<Method>,
+    to: ReplyTo,
+    body: OwnedBody,
+}
+
+impl Job {
+    fn bytes(&self) -> usize {
+        self.body.len() + size_of::<Self>()
+    }
 }
 
 impl Session {
@@ -92,7 +112,14 @@ impl Session {
             }),
             turn: AtomicU64::new(0),
             running: AtomicU32::new(0),
-            active: Mutex::new(Active { threads: 1, ended: false }),
+            beside: AtomicU32::new(0),
+            active: Mutex::new(Active {
+                threads: 1,
+                leading: true,
+                backlog: VecDeque::new(),
+                backlog_bytes: 0,
+                ended: false,
+            }),
             changed: Condvar::new(),
         })
     }
@@ -115,11 +142,10 @@ impl Session {
 
     /// Reads requests and sees to their execution, until the connection ends or somebody else leads.
     fn lead(self: &Arc<Self>, mut turn: u64) {
-        self.wait_for_room();
-        loop {
+        let ended = loop {
             let mut incoming = lock(&self.incoming);
             let Some(request) = incoming.next() else {
-                break;
+                break true;
             };
             let name = match &request.method {
                 MethodName::At(range) => {
@@ -127,49 +153,34 @@ impl Session {
                 }
                 MethodName::Owned(name) => name,
             };
-            let found = match &incoming.last {
-                Some(last) if last.name() == name => Ok(Arc::clone(last)),
+            let method = match &incoming.last {
+                Some(last) if last.name() == name => Arc::clone(last),
                 _ => self.registry.find(name),
             };
-            match found {
-                Ok(method) if method.is_slow() => {
-                    let body = request.body.to_owned(&incoming.buffer);
-                    drop(incoming);
-                    self.dispatch(method, request.to, body);
-                    self.wait_for_room();
-                }
-                Ok(method) => {
-                    let name = method.name();
-                    if incoming.last.as_ref().is_none_or(|last| last.name() != name) {
-                        incoming.last = Some(Arc::clone(&method));
-                    }
-                    let mut exchange = Exchange {
-                        session: self,
-                        to: request.to,
-                        source: Source::Buffer(incoming, request.body),
-                        inline: Some((method.index(), turn)),
-                        name,
-                    };
-                    method.run(&mut exchange);
-                    drop(exchange);
-                    if !self.finish(turn) {
-                        break;
-                    }
-                    turn += 2;
-                }
-                Err(text) => {
-                    drop(incoming);
-                    // A client that does not read its errors must not keep the others' requests from being read.
-                    self.begin(u32::MAX, turn);
-                    let _ = self.send::<()>(&request.to, Err(&text));
-                    if !self.finish(turn) {
-                        break;
-                    }
-                    turn += 2;
-                }
+            if method.is_slow() || self.is_full() {
+                let body = request.body.to_owned(&incoming.buffer);
+                drop(incoming);
+                self.dispatch(Job { method, to: request.to, body });
+                continue;
             }
-        }
-        self.leave();
+            let name = method.name();
+            let known = incoming.last.as_ref();
+            if method.is_registered() && known.is_none_or(|last| last.name() != name) {
+                incoming.last = Some(Arc::clone(&method));
+            }
+            method.run(&mut Exchange {
+                session: self,
+                to: request.to,
+                source: Source::Buffer(incoming, request.body),
+                inline: Some((method.index(), turn)),
+                name,
+            });
+            if !self.finish(turn) {
+                break false;
+            }
+            turn += 2;
+        };
+        self.leave(ended);
     }
 
     /// The leader begins to execute.
@@ -196,14 +207,12 @@ impl Session {
         if turn % 2 == 0 {
             return None;
         }
-        // Counted first: a leader that finds itself deposed leaves at once.
-        lock(&self.active).threads += 1;
-        let deposed =
-            self.turn.compare_exchange(turn, turn + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-        if !deposed {
-            self.leave();
-            return None;
-        }
+        // Under the lock, so that a leader that finds itself deposed is counted when it leaves.
+        let mut active = lock(&self.active);
+        self.turn.compare_exchange(turn, turn + 1, Ordering::SeqCst, Ordering::SeqCst).ok()?;
+        active.threads += 1;
+        self.count(&active);
+        drop(active);
         if let Some(method) = self.registry.by_index(self.running.load(Ordering::Relaxed)) {
             method.mark_slow();
         }
@@ -211,21 +220,36 @@ impl Session {
         Some(move || session.lead(turn + 1))
     }
 
-    /// Has a method executed beside the leader.
-    fn dispatch(self: &Arc<Self>, method: Arc<Method>, to: ReplyTo, body: OwnedBody) {
-        lock(&self.active).threads += 1;
+    /// Whether as many calls as allowed are executed beside the leader, which then executes none itself.
+    fn is_full(&self) -> bool {
+        // ORDER: only the leader adds to it, or was made leader after it was added to.
+        self.beside.load(Ordering::Relaxed) as usize >= self.limits.in_flight
+    }
+
+    fn count(&self, active: &Active) {
+        let beside = active.threads - usize::from(active.leading);
+        self.beside.store(u32::try_from(beside).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// Has a call executed beside the leader: now, or when its turn comes.
+    fn dispatch(self: &Arc<Self>, job: Job) {
+        let mut active = lock(&self.active);
+        if active.threads > self.limits.in_flight {
+            active.backlog_bytes += job.bytes();
+            active.backlog.push_back(job);
+            // The client is answered slower than it asks. What it asks meanwhile may wait in its own memory.
+            while active.backlog_bytes > self.limits.message {
+                active = self.changed.wait(active).unwrap_or_else(PoisonError::into_inner);
+            }
+            return;
+        }
+        active.threads += 1;
+        self.count(&active);
+        drop(active);
         let session = Arc::clone(self);
         let task = Box::new(move || {
-            let started = Instant::now();
-            method.run(&mut Exchange {
-                session: &session,
-                to,
-                source: Source::Owned(body),
-                inline: None,
-                name: method.name(),
-            });
-            method.ran(started.elapsed() < QUICK);
-            session.leave();
+            session.execute(job);
+            session.leave(false);
         });
         if let Err(task) = self.crew.run(task) {
             // No thread to be had: better one after the other than not at all.
@@ -233,25 +257,42 @@ impl Session {
         }
     }
 
-    /// Waits until fewer calls than allowed are in flight. Only the leader does, and it counts itself.
-    fn wait_for_room(&self) {
-        let mut active = lock(&self.active);
-        while active.threads > self.limits.in_flight {
-            active = self.changed.wait(active).unwrap_or_else(PoisonError::into_inner);
-        }
+    fn execute(&self, job: Job) {
+        let started = Instant::now();
+        job.method.run(&mut Exchange {
+            session: self,
+            to: job.to,
+            source: Source::Owned(job.body),
+            inline: None,
+            name: job.method.name(),
+        });
+        job.method.ran(started.elapsed() < QUICK);
     }
 
-    /// One thread less; the last one ends the connection.
-    fn leave(&self) {
+    /// This thread has done its call, or, as leader, has read to the end. It does what waits to be done; the last one ends the
+    /// connection.
+    fn leave(&self, was_leader: bool) {
         let mut active = lock(&self.active);
+        if was_leader {
+            active.leading = false;
+        }
+        // A leader that has read to the end is one more than may execute, unless there is room.
+        let others = active.threads - 1 - usize::from(active.leading);
+        let may_execute = others < self.limits.in_flight;
+        let next = |active: &mut Active| may_execute.then(|| active.backlog.pop_front()).flatten();
+        while let Some(job) = next(&mut active) {
+            active.backlog_bytes -= job.bytes();
+            drop(active);
+            self.changed.notify_all();
+            self.execute(job);
+            active = lock(&self.active);
+        }
         active.threads -= 1;
+        self.count(&active);
         if active.threads == 0 {
             active.ended = true;
             drop(active);
             self.hang_up();
-            self.changed.notify_all();
-        } else if active.threads >= self.limits.in_flight {
-            drop(active);
             self.changed.notify_all();
         }
     }
