@@ -63,6 +63,8 @@ pub use ends::{Control, Gate, ReadEnd, WriteEnd};
 pub use error::{Error, RemoteError};
 #[cfg(not(loom))]
 pub use pipe::{PipeReader, PipeWriter, pipe};
+#[cfg(all(target_os = "linux", feature = "portable"))]
+pub use ring::portable;
 #[cfg(all(target_os = "linux", not(loom)))]
 pub use ring::{
     Doorbell, Grant, Listener, Options, Pollable, Reader, Span, Stats, Stream, Wait, Writer, ring,

@@ -19,6 +19,8 @@ mod models;
 mod options;
 mod peer;
 mod pollable;
+#[cfg(feature = "portable")]
+pub mod portable;
 mod reader;
 mod stats;
 #[cfg(not(loom))]

@@ -186,6 +186,10 @@ impl Reader {
                 return Err(Error::Timeout.into());
             }
             if !block || self.end.attention() & attention::NONBLOCKING != 0 {
+                // Who never waits would otherwise never notice where nobody tells.
+                if !died && self.end.finds_peer_dead() {
+                    continue;
+                }
                 return Err(Failure::WouldBlock);
             }
             let core = &self.core;

@@ -231,6 +231,10 @@ impl Writer {
                 return Err(Error::Timeout.into());
             }
             if !block || self.end.attention() & attention::NONBLOCKING != 0 {
+                // Who never waits would otherwise never notice where nobody tells.
+                if !died && self.end.finds_peer_dead() {
+                    continue;
+                }
                 return Err(Failure::WouldBlock);
             }
             let core = &self.core;

@@ -11,12 +11,16 @@ pub(crate) mod cpu;
 pub(crate) mod fork;
 #[cfg_attr(loom, path = "modelled/futex.rs")]
 pub(crate) mod futex;
+#[cfg(not(loom))]
+pub(crate) mod lock;
 #[cfg_attr(loom, path = "modelled/membarrier.rs")]
 pub(crate) mod membarrier;
 #[cfg(not(loom))]
 pub(crate) mod random;
 #[cfg(not(loom))]
 pub(crate) mod socket;
+#[cfg(not(loom))]
+pub(crate) mod thread;
 
 use std::io;
 

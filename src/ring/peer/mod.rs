@@ -6,7 +6,11 @@
 
 #[cfg_attr(loom, path = "modelled.rs")]
 mod link;
+#[cfg(feature = "portable")]
+mod tie;
 #[cfg(not(loom))]
 mod watcher;
 
 pub(crate) use link::Link;
+#[cfg(feature = "portable")]
+pub(crate) use tie::Tie;
