@@ -397,7 +397,10 @@ fn what_cannot_be_is_refused_before_anything_is_made() {
     assert!(matches!(create(Options::new().doorbell(Doorbell::EventFd)), Error::Unsupported(_)));
     assert!(entries(&dir).is_empty());
     let nowhere = dir.path().join("missing/meet");
-    assert_eq!(portable::create(nowhere, &small()).map(drop).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        portable::create(nowhere, &small()).map(drop).unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 
     let offer = portable::create(&path, &Options::new().capacity(1 << 20)).unwrap();
     let open = portable::open(&path, &Options::new().max_peer_capacity(4096));
