@@ -67,5 +67,6 @@ pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use ring::portable;
 #[cfg(all(target_os = "linux", not(loom)))]
 pub use ring::{
-    Doorbell, Grant, Listener, Options, Pollable, Reader, Span, Stats, Stream, Wait, Writer, ring,
+    Doorbell, Grant, Listener, Options, Pollable, Reader, Residency, Span, Stats, Stream, Wait,
+    Writer, ring,
 };

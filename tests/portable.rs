@@ -356,16 +356,13 @@ fn a_live_path_is_not_taken_and_a_foreign_file_not_touched() {
     assert_eq!(open.kind(), ErrorKind::AlreadyExists);
     assert_eq!(fs::read(&path).unwrap(), b"precious");
 
-    let others: [(&str, fn(&Path)); 3] = [
-        ("directory", |path| fs::create_dir(path).unwrap()),
-        ("link", |path| symlink("nowhere", path).unwrap()),
-        ("fifo", |path| {
-            nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        }),
-    ];
-    for (name, make) in others {
+    for name in ["directory", "link", "fifo"] {
         let path = dir.path().join(name);
-        make(&path);
+        match name {
+            "directory" => fs::create_dir(&path).unwrap(),
+            "link" => symlink("nowhere", &path).unwrap(),
+            _ => nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap(),
+        }
         assert_eq!(kind(portable::create(&path, &small())), ErrorKind::AlreadyExists, "{name}");
         assert!(portable::open(&path, &small()).is_err(), "{name}");
         assert!(path.symlink_metadata().is_ok(), "{name}");
@@ -436,4 +433,50 @@ fn opening_and_closing_leaves_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
     succeeded(other("open-and-close", &dir.path().join("meet")));
     assert!(entries(&dir).is_empty());
+}
+
+#[test]
+fn a_forked_copy_answers_forked_and_closes_nothing() {
+    use nix::{
+        sys::wait::{WaitStatus, waitpid},
+        unistd::{ForkResult, fork},
+    };
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("meet");
+    let offer = portable::create(&path, &small()).unwrap();
+    let mut there = portable::open(&path, &small()).unwrap();
+    let mut here = offer.accept(None).unwrap();
+    // Both have slept and rung, so that their threads exist, and their locks may be held at the moment of the fork.
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            there.read_exact(&mut [0]).unwrap();
+            there.write_all(&[2]).unwrap();
+        });
+        here.write_all(&[1]).unwrap();
+        here.read_exact(&mut [0]).unwrap();
+    });
+    let copy = &mut here;
+    // SAFETY: the child allocates, which glibc allows after fork, and leaves by `_exit`.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            let read = copy.read(&mut [0]).unwrap_err();
+            let write = copy.write(&[3]).unwrap_err();
+            let forked = |error| matches!(Error::of(error), Some(Error::Forked));
+            let code = if forked(&read) && forked(&write) { 0 } else { 1 };
+            // SAFETY: read once and dropped here; the child never touches the original again, and ends without running
+            // what belongs to the parent.
+            unsafe {
+                drop(std::ptr::read(copy));
+                libc::_exit(code)
+            }
+        }
+        ForkResult::Parent { child } => {
+            assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0));
+        }
+    }
+    here.write_all(b"still here").unwrap();
+    let mut got = [0; 10];
+    there.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"still here");
 }

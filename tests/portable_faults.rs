@@ -206,8 +206,8 @@ fn a_peer_killed_with_the_mutexes_of_the_events_locked_blocks_nobody() {
     let (event, map) = raw_event();
     let (_, status) = outcome(other("lock-and-die", map.get_os_id()));
     assert_eq!(status.signal(), Some(libc::SIGKILL));
-    // SAFETY: the pointer inside is to memory that is never unmapped: both are leaked.
     struct Leaked(Box<dyn EventImpl>);
+    // SAFETY: the pointer inside is to memory that is never unmapped: both are leaked.
     unsafe impl Send for Leaked {}
     let (event, name) = (Leaked(event), map.get_os_id().to_owned());
     std::mem::forget(map);
@@ -232,9 +232,8 @@ fn a_peer_killed_with_the_mutexes_of_the_events_locked_blocks_nobody() {
     writer.write_all(&[1]).unwrap();
     reading.join().unwrap();
     let error = loop {
-        match writer.write(&[2; 1000]) {
-            Ok(_) => {}
-            Err(error) => break error,
+        if let Err(error) = writer.write_all(&[2; 1000]) {
+            break error;
         }
     };
     assert!(matches!(Error::of(&error), Some(Error::PeerDied { unconsumed: Some(_) })), "{error}");

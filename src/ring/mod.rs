@@ -22,6 +22,7 @@ mod pollable;
 #[cfg(feature = "portable")]
 pub mod portable;
 mod reader;
+mod residency;
 mod stats;
 #[cfg(not(loom))]
 mod stream;
@@ -36,6 +37,7 @@ pub use meet::Listener;
 pub use options::Options;
 pub use pollable::Pollable;
 pub use reader::Reader;
+pub use residency::Residency;
 pub use stats::Stats;
 #[cfg(not(loom))]
 pub use stream::Stream;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Reader, Writer,
+    Reader, Residency, Writer,
     core::layout::{MAX_CAPACITY, MIN_CAPACITY},
     doorbell::pollable::{Doorbell, Light},
     end::Home,
@@ -29,6 +29,7 @@ pub struct Options {
     pub(crate) max_message: u32,
     pub(crate) handshake_timeout: Duration,
     pub(crate) any_user: bool,
+    pub(crate) residency: Residency,
 }
 
 impl Default for Options {
@@ -41,6 +42,7 @@ impl Default for Options {
             max_message: 64 << 20,
             handshake_timeout: Duration::from_secs(1),
             any_user: false,
+            residency: Residency::default(),
         }
     }
 }
@@ -97,6 +99,34 @@ impl Options {
     #[must_use]
     pub fn any_user(mut self, any: bool) -> Self {
         self.any_user = any;
+        self
+    }
+
+    /// Asks for huge pages, which take the processor fewer steps to find: for rings of 2 MiB and
+    /// more. The ring works without; [`Stats::memory`](crate::Stats::memory) tells. Making it takes
+    /// some milliseconds more, since pages are copied.
+    ///
+    /// The kernel must know the call (6.1), and allow them for shared memory: `advise` or more in
+    /// `/sys/kernel/mm/transparent_hugepage/shmem_enabled`.
+    #[must_use]
+    pub fn huge_pages(mut self, wanted: bool) -> Self {
+        self.residency.huge_pages = wanted;
+        self
+    }
+
+    /// Maps every page of the ring when it is made, so that the first round through it is as quick as any other. They are
+    /// allocated either way.
+    #[must_use]
+    pub fn prefault(mut self, wanted: bool) -> Self {
+        self.residency.prefaulted = wanted;
+        self
+    }
+
+    /// Asks to keep the ring from being paged out. It counts twice against `RLIMIT_MEMLOCK`, because it is mapped twice, and the
+    /// ring works without; [`Stats::memory`](crate::Stats::memory) tells.
+    #[must_use]
+    pub fn lock(mut self, wanted: bool) -> Self {
+        self.residency.locked = wanted;
         self
     }
 

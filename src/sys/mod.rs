@@ -15,6 +15,8 @@ pub(crate) mod futex;
 pub(crate) mod lock;
 #[cfg_attr(loom, path = "modelled/membarrier.rs")]
 pub(crate) mod membarrier;
+#[cfg(all(target_os = "linux", not(loom)))]
+pub(crate) mod pages;
 #[cfg(not(loom))]
 pub(crate) mod random;
 #[cfg(not(loom))]
