@@ -1,7 +1,7 @@
 //! The ring over the crates `shared_memory` and `raw_sync`: for systems without memfd and futex, between processes of one
 //! user that trust each other.
 //!
-//! One process [`create`]s a stream at a path, another [`open`]s it; both get a [`Stream`](crate::Stream) whose ends keep the
+//! One process [`create`]s a stream at a path, another [`open`]s it; both get a [`Stream`] whose ends keep the
 //! same rules as any other's: drain first, deadlines, errors across the border, [`Stats`](crate::Stats). [`ring`] makes
 //! one with both ends in this process.
 //!
@@ -25,7 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! On Linux take the ring proper ([`ringpipe::ring`](crate::ring()), [`Listener`](crate::Listener)), which is quicker and
+//! On Linux take the ring proper ([`ring`](fn@crate::ring), [`Listener`](crate::Listener)), which is quicker and
 //! promises more. Only Linux is tested.
 //!
 //! # What it does not give
