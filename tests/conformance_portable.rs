@@ -4,8 +4,6 @@
 mod child;
 #[path = "support/proxy.rs"]
 mod proxy;
-#[path = "support/signals.rs"]
-mod signals;
 #[path = "support/wire.rs"]
 mod wire;
 

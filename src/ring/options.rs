@@ -1,16 +1,20 @@
 //! How a ring is made.
 
-use std::{sync::Arc, time::Duration};
+#[cfg(target_os = "linux")]
+use std::sync::Arc;
+use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use super::{Reader, Writer, doorbell::pollable::Light, end::Home, memory::compact, wait::Fences};
 use super::{
-    Reader, Residency, Writer,
+    Residency,
     core::layout::{MAX_CAPACITY, MIN_CAPACITY},
-    doorbell::pollable::{Doorbell, Light},
-    end::Home,
-    memory::compact,
-    wait::{Fences, Wait},
+    doorbell::pollable::Doorbell,
+    wait::Wait,
 };
-use crate::{error::Error, sys::io_error};
+use crate::error::Error;
+#[cfg(target_os = "linux")]
+use crate::sys::io_error;
 
 /// What a new ring shall be like. Both sides may choose their own, but for the capacity, which is the writer's.
 ///
@@ -135,6 +139,7 @@ impl Options {
     /// # Errors
     /// [`Error::Capacity`] for a capacity that cannot be; [`Error::Os`] if there is not enough memory, address space or no
     /// descriptor left.
+    #[cfg(target_os = "linux")]
     pub fn ring(&self) -> Result<(Reader, Writer), Error> {
         check_capacity(self.capacity)?;
         let (areas, file) = compact::create(self.capacity)?;

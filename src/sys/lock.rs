@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    os::{fd::AsRawFd, unix::fs::MetadataExt},
+    os::unix::fs::MetadataExt,
     path::Path,
     time::Duration,
 };
@@ -21,10 +21,14 @@ const DIRECTORY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Takes the lock of `file` for as long as it is open, here and in every copy that `fork` makes, unless somebody has it;
 /// gives whether it was had. Nothing unlocks it but closing: the `Flock` of nix would, in a forked child too.
+#[cfg(feature = "portable")]
 pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
     loop {
         // SAFETY: the descriptor is open, and the call touches no memory of ours.
-        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+        if unsafe {
+            libc::flock(std::os::fd::AsRawFd::as_raw_fd(file), libc::LOCK_EX | libc::LOCK_NB)
+        } == 0
+        {
             return Ok(true);
         }
         match Errno::last() {

@@ -4,6 +4,7 @@
 pub(crate) mod event;
 pub(crate) mod futex;
 #[cfg_attr(loom, path = "modelled.rs")]
+#[cfg_attr(all(not(target_os = "linux"), not(loom)), path = "elsewhere.rs")]
 pub(crate) mod pollable;
 
 use crate::sys::clock::Moment;

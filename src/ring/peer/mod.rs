@@ -5,10 +5,11 @@
 //! waits for either. No heartbeats, no process ids, nothing in shared memory that a dead peer could leave locked.
 
 #[cfg_attr(loom, path = "modelled.rs")]
+#[cfg_attr(all(not(target_os = "linux"), not(loom)), path = "elsewhere.rs")]
 mod link;
 #[cfg(feature = "portable")]
 mod tie;
-#[cfg(not(loom))]
+#[cfg(all(target_os = "linux", not(loom)))]
 mod watcher;
 
 pub(crate) use link::Link;

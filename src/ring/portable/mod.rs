@@ -26,7 +26,7 @@
 //! ```
 //!
 //! On Linux take the ring proper ([`ring`](fn@crate::ring), [`Listener`](crate::Listener)), which is quicker and
-//! promises more. Only Linux is tested.
+//! promises more. On other Unix systems this is the only ring there is; only Linux is tested.
 //!
 //! # What it does not give
 //! * **No defence against the peer.** Both processes can write the whole segment. A position that cannot be is still found
