@@ -50,20 +50,32 @@ pub mod ends;
 pub mod error;
 #[cfg(not(loom))]
 pub mod pipe;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", all(unix, feature = "portable")))]
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "what meets over sockets and shares descriptors is for Linux alone")
+)]
 pub mod ring;
 #[cfg(feature = "rpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
 pub mod rpc;
 mod sync;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", all(unix, feature = "portable")))]
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "what meets over sockets and shares descriptors is for Linux alone")
+)]
 mod sys;
 
 pub use ends::{Control, Gate, ReadEnd, WriteEnd};
 pub use error::{Error, RemoteError};
 #[cfg(not(loom))]
 pub use pipe::{PipeReader, PipeWriter, pipe};
-#[cfg(all(target_os = "linux", not(loom)))]
+#[cfg(all(unix, feature = "portable"))]
+pub use ring::portable;
+#[cfg(any(all(target_os = "linux", not(loom)), all(unix, feature = "portable")))]
 pub use ring::{
-    Doorbell, Grant, Listener, Options, Pollable, Reader, Span, Stats, Stream, Wait, Writer, ring,
+    Doorbell, Grant, Options, Pollable, Reader, Residency, Span, Stats, Stream, Wait, Writer,
 };
+#[cfg(all(target_os = "linux", not(loom)))]
+pub use ring::{Listener, ring};

@@ -17,7 +17,7 @@ use super::{
         layout::{ARMED, Side},
     },
     doorbell::{
-        Doorbell,
+        Bell, Doorbell,
         futex::FutexBell,
         pollable::{Light, Switch},
     },
@@ -25,6 +25,8 @@ use super::{
     peer::Link,
     wait::{Fences, ring_for_closing},
 };
+#[cfg(feature = "portable")]
+use super::{doorbell::event::Events, peer::Tie};
 use crate::{
     ends::Controlled,
     error::{Cause, Error},
@@ -70,6 +72,12 @@ pub(crate) struct End {
     /// What it takes to hand the end to a child; only while both ends are in this process.
     home: OnceLock<Home>,
     peer_switch: OnceLock<Switch>,
+    /// What it rings and sleeps on in place of the futex words; only for ends of the portable backend.
+    #[cfg(feature = "portable")]
+    events: OnceLock<Events>,
+    /// The tie to the process on the other side, if it is another one; only for ends of the portable backend.
+    #[cfg(feature = "portable")]
+    tie: OnceLock<Arc<Tie>>,
 }
 
 /// How far this side's last word has got.
@@ -111,6 +119,10 @@ impl End {
             light: OnceLock::new(),
             home: OnceLock::new(),
             peer_switch: OnceLock::new(),
+            #[cfg(feature = "portable")]
+            events: OnceLock::new(),
+            #[cfg(feature = "portable")]
+            tie: OnceLock::new(),
         }
     }
 
@@ -301,8 +313,12 @@ impl End {
     }
 
     /// The word this end sleeps on.
-    pub(crate) fn own_bell(&self) -> FutexBell<'_> {
-        self.bell(self.role)
+    pub(crate) fn own_bell(&self) -> Bell<'_> {
+        #[cfg(feature = "portable")]
+        if let Some(events) = self.events.get() {
+            return Bell::Event(&events.own);
+        }
+        Bell::Futex(self.bell(self.role))
     }
 
     fn bell(&self, role: Role) -> FutexBell<'_> {
@@ -316,6 +332,15 @@ impl End {
     /// Wakes the peer. `parked` is its own word about how it sleeps.
     #[cold]
     pub(crate) fn ring_peer(&self, parked: u64) {
+        #[cfg(feature = "portable")]
+        if let Some(events) = self.events.get() {
+            // A peer that is awake, seen after a fence, sees what it would be rung for. The other bells cost too little
+            // to ask.
+            if parked != 0 {
+                events.peer.ring();
+            }
+            return;
+        }
         match self.peer_switch.get() {
             Some(switch) if parked & ARMED != 0 => switch.raise(),
             _ => self.bell(self.role.peer()).ring(),
@@ -352,11 +377,36 @@ impl End {
 
     /// Asks after the peer if nobody tells when it dies; gives whether that is so.
     pub(crate) fn look_for_death(&self) -> bool {
+        #[cfg(feature = "portable")]
+        if let Some(tie) = self.tie.get() {
+            if tie.is_broken() {
+                self.peer_died();
+            }
+            return true;
+        }
         let unwatched = self.link.get().filter(|link| !link.is_watched());
         if unwatched.is_some_and(|link| link.is_hung_up()) {
             self.peer_died();
         }
         unwatched.is_some()
+    }
+
+    /// Asks after the peer if nobody tells when it dies, and gives whether it is known to be dead.
+    pub(crate) fn finds_peer_dead(&self) -> bool {
+        self.look_for_death();
+        self.attention() & attention::PEER_DIED != 0
+    }
+
+    /// Makes this an end of the portable backend. Called once, before anybody else has the end.
+    #[cfg(feature = "portable")]
+    pub(crate) fn set_events(&self, events: Events) {
+        let _ = self.events.set(events);
+    }
+
+    /// Keeps the tie to the other process for as long as the end lives. Called once.
+    #[cfg(feature = "portable")]
+    pub(crate) fn set_tie(&self, tie: Arc<Tie>) {
+        let _ = self.tie.set(tie);
     }
 
     /// Notes that the peer's process is gone. Not for a peer that closed: its last words win.

@@ -6,11 +6,12 @@
 pub(crate) mod core;
 mod doorbell;
 mod end;
-#[cfg(not(loom))]
+#[cfg(all(target_os = "linux", not(loom)))]
 mod handover;
 mod in_place;
-#[cfg(not(loom))]
+#[cfg(all(target_os = "linux", not(loom)))]
 mod meet;
+#[cfg(target_os = "linux")]
 #[cfg_attr(loom, path = "memory/modelled.rs")]
 mod memory;
 mod message;
@@ -19,7 +20,10 @@ mod models;
 mod options;
 mod peer;
 mod pollable;
+#[cfg(feature = "portable")]
+pub mod portable;
 mod reader;
+mod residency;
 mod stats;
 #[cfg(not(loom))]
 mod stream;
@@ -29,20 +33,22 @@ mod writer;
 
 pub use doorbell::pollable::Doorbell;
 pub use in_place::{Grant, Span};
-#[cfg(not(loom))]
+#[cfg(all(target_os = "linux", not(loom)))]
 pub use meet::Listener;
 pub use options::Options;
 pub use pollable::Pollable;
 pub use reader::Reader;
+pub use residency::Residency;
 pub use stats::Stats;
 #[cfg(not(loom))]
 pub use stream::Stream;
 pub use wait::Wait;
 pub use writer::Writer;
 
-#[cfg(not(loom))]
+#[cfg(all(target_os = "linux", not(loom)))]
 pub use crate::sys::socket::Credentials;
 
+#[cfg(target_os = "linux")]
 use crate::error::Error;
 
 /// Makes a ring of `capacity` bytes, a power of two from 4 KiB to 1 GiB, with both ends in this process.
@@ -57,6 +63,7 @@ use crate::error::Error;
 ///     "capacity 3 is not a power of two from 4096 to 1073741824; the nearest that works is 4096"
 /// );
 /// ```
+#[cfg(target_os = "linux")]
 pub fn ring(capacity: usize) -> Result<(Reader, Writer), Error> {
     Options::new().capacity(capacity).ring()
 }

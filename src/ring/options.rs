@@ -1,16 +1,20 @@
 //! How a ring is made.
 
-use std::{sync::Arc, time::Duration};
+#[cfg(target_os = "linux")]
+use std::sync::Arc;
+use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use super::{Reader, Writer, doorbell::pollable::Light, end::Home, memory::compact, wait::Fences};
 use super::{
-    Reader, Writer,
+    Residency,
     core::layout::{MAX_CAPACITY, MIN_CAPACITY},
-    doorbell::pollable::{Doorbell, Light},
-    end::Home,
-    memory::compact,
-    wait::{Fences, Wait},
+    doorbell::pollable::Doorbell,
+    wait::Wait,
 };
-use crate::{error::Error, sys::io_error};
+use crate::error::Error;
+#[cfg(target_os = "linux")]
+use crate::sys::io_error;
 
 /// What a new ring shall be like. Both sides may choose their own, but for the capacity, which is the writer's.
 ///
@@ -29,6 +33,7 @@ pub struct Options {
     pub(crate) max_message: u32,
     pub(crate) handshake_timeout: Duration,
     pub(crate) any_user: bool,
+    pub(crate) residency: Residency,
 }
 
 impl Default for Options {
@@ -41,6 +46,7 @@ impl Default for Options {
             max_message: 64 << 20,
             handshake_timeout: Duration::from_secs(1),
             any_user: false,
+            residency: Residency::default(),
         }
     }
 }
@@ -100,11 +106,40 @@ impl Options {
         self
     }
 
+    /// Asks for huge pages, which take the processor fewer steps to find: for rings of 2 MiB and
+    /// more. The ring works without; [`Stats::memory`](crate::Stats::memory) tells. Making it takes
+    /// some milliseconds more, since pages are copied.
+    ///
+    /// The kernel must know the call (6.1), and allow them for shared memory: `advise` or more in
+    /// `/sys/kernel/mm/transparent_hugepage/shmem_enabled`.
+    #[must_use]
+    pub fn huge_pages(mut self, wanted: bool) -> Self {
+        self.residency.huge_pages = wanted;
+        self
+    }
+
+    /// Maps every page of the ring when it is made, so that the first round through it is as quick as any other. They are
+    /// allocated either way.
+    #[must_use]
+    pub fn prefault(mut self, wanted: bool) -> Self {
+        self.residency.prefaulted = wanted;
+        self
+    }
+
+    /// Asks to keep the ring from being paged out. It counts twice against `RLIMIT_MEMLOCK`, because it is mapped twice, and the
+    /// ring works without; [`Stats::memory`](crate::Stats::memory) tells.
+    #[must_use]
+    pub fn lock(mut self, wanted: bool) -> Self {
+        self.residency.locked = wanted;
+        self
+    }
+
     /// Makes a ring with both ends in this process.
     ///
     /// # Errors
     /// [`Error::Capacity`] for a capacity that cannot be; [`Error::Os`] if there is not enough memory, address space or no
     /// descriptor left.
+    #[cfg(target_os = "linux")]
     pub fn ring(&self) -> Result<(Reader, Writer), Error> {
         check_capacity(self.capacity)?;
         let (areas, file) = compact::create(self.capacity)?;

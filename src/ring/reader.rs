@@ -14,6 +14,7 @@ use super::{
     doorbell::pollable::Light,
     end::{End, attention},
     in_place::as_uninit,
+    residency,
     stats::Stats,
     wait::Fences,
     waiting::{Failure, Waited, Waiting, Want},
@@ -66,7 +67,8 @@ pub struct Reader {
 
 impl Reader {
     pub(crate) fn new(areas: Arc<Areas>, options: &Options, fences: Fences, pos: u64) -> Self {
-        let waiting = Waiting::new(options.wait, areas.data().capacity());
+        let mut waiting = Waiting::new(options.wait, areas.data().capacity());
+        waiting.stats.memory = residency::settle(&areas, options.residency);
         let end = Arc::new(End::new(areas.clone(), Role::Consumer, fences));
         Self {
             core: Consumer::new(areas, pos),
@@ -186,6 +188,10 @@ impl Reader {
                 return Err(Error::Timeout.into());
             }
             if !block || self.end.attention() & attention::NONBLOCKING != 0 {
+                // Who never waits would otherwise never notice where nobody tells.
+                if !died && self.end.finds_peer_dead() {
+                    continue;
+                }
                 return Err(Failure::WouldBlock);
             }
             let core = &self.core;

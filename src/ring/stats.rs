@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Residency;
 use crate::error::Error;
 
 /// Counts of one end since it was made; its own only, so that counting costs no traffic between the processes.
@@ -27,6 +28,8 @@ pub struct Stats {
     pub fill: u64,
     /// Bytes the ring holds at most.
     pub capacity: u64,
+    /// What was had of the options that concern the ring's memory.
+    pub memory: Residency,
     /// The error that ended this end's use, if one did.
     pub last_error: Option<Error>,
 }

@@ -1,12 +1,13 @@
 //! A duplex stream: one ring out, one ring in.
 
-use std::{
-    io::{self, IoSlice, IoSliceMut, Read, Write},
-    os::unix::net::UnixStream,
-    path::Path,
-};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+#[cfg(target_os = "linux")]
+use std::{os::unix::net::UnixStream, path::Path};
 
-use super::{Options, Reader, Writer, meet};
+#[cfg(target_os = "linux")]
+use super::{Options, meet};
+use super::{Reader, Writer};
+#[cfg(target_os = "linux")]
 use crate::error::Error;
 
 /// A two-way stream between two processes: the [`Reader`] of one ring and the [`Writer`] of another.
@@ -21,6 +22,7 @@ pub struct Stream {
 }
 
 impl Stream {
+    #[cfg(target_os = "linux")]
     pub(crate) fn new(reader: Reader, writer: Writer) -> Self {
         Self { reader, writer }
     }
@@ -29,6 +31,7 @@ impl Stream {
     ///
     /// # Errors
     /// As [`Options::connect`].
+    #[cfg(target_os = "linux")]
     pub fn connect(path: impl AsRef<Path>) -> Result<Self, Error> {
         Options::new().connect(path)
     }
@@ -81,6 +84,7 @@ impl Write for Stream {
     }
 }
 
+#[cfg(target_os = "linux")]
 impl Options {
     /// Makes a stream over a connected socket, as the side that greets first: a child over the socket it inherited.
     ///

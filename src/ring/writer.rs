@@ -13,6 +13,7 @@ use super::{
     core::{Areas, Corrupt, PeerState, Producer, areas::Role},
     doorbell::pollable::Light,
     end::{End, attention},
+    residency,
     stats::Stats,
     wait::Fences,
     waiting::{Failure, Waited, Waiting, Want},
@@ -76,7 +77,8 @@ impl Writer {
         pos: u64,
         read_pos: u64,
     ) -> Self {
-        let waiting = Waiting::new(options.wait, areas.data().capacity());
+        let mut waiting = Waiting::new(options.wait, areas.data().capacity());
+        waiting.stats.memory = residency::settle(&areas, options.residency);
         let end = Arc::new(End::new(areas.clone(), Role::Producer, fences));
         Self {
             core: Producer::new(areas, pos, read_pos),
@@ -231,6 +233,10 @@ impl Writer {
                 return Err(Error::Timeout.into());
             }
             if !block || self.end.attention() & attention::NONBLOCKING != 0 {
+                // Who never waits would otherwise never notice where nobody tells.
+                if !died && self.end.finds_peer_dead() {
+                    continue;
+                }
                 return Err(Failure::WouldBlock);
             }
             let core = &self.core;

@@ -6,7 +6,7 @@ use crate::sync::{AtomicU32, Ordering};
 
 use super::{
     copy::Data,
-    layout::{Bells, Side},
+    layout::{AREA_SIZE, Bells, Side},
 };
 
 /// Which of the two sides an end is.
@@ -78,6 +78,26 @@ impl Areas {
     pub(crate) fn bells(&self) -> &Bells {
         // SAFETY: valid while `self` lives, and atomic throughout.
         unsafe { self.bells.as_ref() }
+    }
+
+    /// Every part, as it is mapped.
+    #[cfg(not(loom))]
+    pub(crate) fn parts(&self) -> [(NonNull<u8>, usize); 4] {
+        let area = |base: NonNull<u8>| (base, AREA_SIZE);
+        [
+            area(self.producer.cast()),
+            area(self.consumer.cast()),
+            area(self.bells.cast()),
+            self.data.mapped(),
+        ]
+    }
+
+    /// From the producer's area to the end of the data, which is one mapping in every layout.
+    #[cfg(not(loom))]
+    pub(crate) fn whole(&self) -> (NonNull<u8>, usize) {
+        let (data, length) = self.data.mapped();
+        let start = self.producer.cast::<u8>();
+        (start, data.as_ptr() as usize + length - start.as_ptr() as usize)
     }
 
     /// The bytes between the sides.

@@ -43,6 +43,12 @@ mod mapped {
             self.mask + 1
         }
 
+        /// Where the area is mapped: its first byte, and the bytes from there, both times.
+        pub(crate) fn mapped(&self) -> (NonNull<u8>, usize) {
+            let times = if self.mirrored { 2 } else { 1 };
+            (self.base, self.capacity() as usize * times)
+        }
+
         /// How many of `len` bytes from `pos` lie in one piece of memory.
         #[inline(always)]
         pub(crate) fn contiguous(&self, pos: u64, len: usize) -> usize {

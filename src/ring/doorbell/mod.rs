@@ -1,7 +1,10 @@
 //! How a sleeper is woken: one file per mechanism, the same three functions.
 
+#[cfg(feature = "portable")]
+pub(crate) mod event;
 pub(crate) mod futex;
 #[cfg_attr(loom, path = "modelled.rs")]
+#[cfg_attr(all(not(target_os = "linux"), not(loom)), path = "elsewhere.rs")]
 pub(crate) mod pollable;
 
 use crate::sys::clock::Moment;
@@ -17,4 +20,38 @@ pub(crate) trait Doorbell {
 
     /// Wakes the sleeper, or the next call of `sleep` that listened before.
     fn ring(&self);
+}
+
+/// The doorbell of an end, whichever kind it has.
+#[derive(Debug)]
+pub(crate) enum Bell<'a> {
+    Futex(futex::FutexBell<'a>),
+    #[cfg(feature = "portable")]
+    Event(&'a event::OwnBell),
+}
+
+impl Doorbell for Bell<'_> {
+    fn listen(&self) -> u32 {
+        match self {
+            Self::Futex(bell) => bell.listen(),
+            #[cfg(feature = "portable")]
+            Self::Event(bell) => bell.listen(),
+        }
+    }
+
+    fn sleep(&self, listened: u32, deadline: Option<Moment>) -> Woke {
+        match self {
+            Self::Futex(bell) => bell.sleep(listened, deadline),
+            #[cfg(feature = "portable")]
+            Self::Event(bell) => bell.sleep(listened, deadline),
+        }
+    }
+
+    fn ring(&self) {
+        match self {
+            Self::Futex(bell) => bell.ring(),
+            #[cfg(feature = "portable")]
+            Self::Event(bell) => bell.ring(),
+        }
+    }
 }

@@ -1,12 +1,12 @@
 //! A path at which strangers meet.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::ErrorKind,
     os::{
         fd::{AsFd, BorrowedFd},
         unix::{
-            fs::{FileTypeExt, MetadataExt},
+            fs::FileTypeExt,
             net::{UnixListener, UnixStream},
         },
     },
@@ -17,7 +17,6 @@ use std::{
 
 use nix::{
     errno::Errno,
-    fcntl::{Flock, FlockArg},
     poll::PollFlags,
     sys::{
         socket::{
@@ -31,11 +30,15 @@ use nix::{
 use crate::{
     error::Error,
     ring::{Options, Stream},
-    sys::{clock::Moment, fork::Origin, io_error, os_error, socket::wait_for},
+    sys::{
+        clock::Moment,
+        fork::Origin,
+        io_error,
+        lock::{identity, lock_directory},
+        os_error,
+        socket::wait_for,
+    },
 };
-
-/// How long another process that is taking or leaving a path in the same directory may keep us waiting.
-const DIRECTORY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Waits at a path of the file system for processes that [`Stream::connect`] to it.
 ///
@@ -226,30 +229,4 @@ fn remove_if_stale(path: &Path) -> Result<(), Error> {
         )),
         Err(e) => Err(os_error(format!("listening at {}", path.display()), e)),
     }
-}
-
-/// Keeps others from taking or leaving a path in the same directory; leaves nothing behind, unlike a lock file.
-fn lock_directory(path: &Path) -> Result<Flock<File>, Error> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let failed = |e: std::io::Error| io_error(format!("opening {}", directory.display()), &e);
-    let mut file = File::open(directory).map_err(failed)?;
-    let deadline = Moment::now().after(DIRECTORY_PATIENCE);
-    loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(lock),
-            Err((back, Errno::EWOULDBLOCK | Errno::EINTR)) if Moment::now() < deadline => {
-                file = back;
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            Err((_, e)) => return Err(os_error(format!("locking {}", directory.display()), e)),
-        }
-    }
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let there = fs::symlink_metadata(path).ok()?;
-    Some((there.dev(), there.ino()))
 }

@@ -9,7 +9,7 @@ use nix::{
 
 use crate::{
     error::Error,
-    sys::{fork::Origin, os_error},
+    sys::{fork::Origin, os_error, pages::HUGE},
 };
 
 /// What the mapping's owner may do with it; the memory-management unit enforces it.
@@ -46,13 +46,8 @@ impl Mapping {
         let length = size.checked_add(tail).and_then(NonZeroUsize::new);
         let failed = |e| os_error(format!("mapping {size} bytes of shared memory"), e);
         let length = length.ok_or_else(|| failed(Errno::EINVAL))?;
-        // Reserving the whole range first makes it certain that both parts fit side by side.
-        let private = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
-        // SAFETY: a fresh mapping at an address of the kernel's choice.
-        let reserved = unsafe { mmap_anonymous(None, length, ProtFlags::PROT_NONE, private) };
-        let base = reserved.map_err(failed)?.cast::<u8>();
-        // From here on, drop unmaps whatever stands in the range.
-        let mapping = Self { base, length: length.get(), origin: Origin::here() };
+        let mapping = Self::reserve(length).map_err(failed)?;
+        let base = mapping.base;
         mapping.place(fd, 0, size, 0, access).map_err(failed)?;
         if tail != 0 {
             mapping.place(fd, size, tail, size - tail, access).map_err(failed)?;
@@ -61,6 +56,34 @@ impl Mapping {
         // SAFETY: the range is this mapping's.
         unsafe { madvise(base.cast(), length.get(), MmapAdvise::MADV_DONTFORK) }.map_err(failed)?;
         Ok(mapping)
+    }
+
+    /// Takes a range of addresses, so that it is certain that both parts fit side by side. From here on, drop unmaps
+    /// whatever stands there.
+    ///
+    /// One that could hold a huge page begins at an address where one can begin: the file's bytes and the addresses must
+    /// agree in that, in both parts.
+    fn reserve(length: NonZeroUsize) -> Result<Self, Errno> {
+        let room = if length.get() < HUGE { length } else { length.saturating_add(HUGE) };
+        let private = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
+        // SAFETY: a fresh mapping at an address of the kernel's choice.
+        let base =
+            unsafe { mmap_anonymous(None, room, ProtFlags::PROT_NONE, private) }?.cast::<u8>();
+        let slack = room.get() - length.get();
+        if slack == 0 {
+            return Ok(Self { base, length: length.get(), origin: Origin::here() });
+        }
+        let before = (base.as_ptr() as usize).next_multiple_of(HUGE) - base.as_ptr() as usize;
+        // SAFETY: `before` is at most `slack`, so these are parts of the range on either side of what is kept.
+        unsafe {
+            if before != 0 {
+                munmap(base.cast(), before)?;
+            }
+            if before != slack {
+                munmap(base.add(before + length.get()).cast(), slack - before)?;
+            }
+            Ok(Self { base: base.add(before), length: length.get(), origin: Origin::here() })
+        }
     }
 
     fn place(

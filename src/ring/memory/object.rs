@@ -51,7 +51,7 @@ pub(crate) fn seal(fd: BorrowedFd<'_>, seals: SealFlag) -> Result<(), Error> {
 }
 
 /// Allocates every page with signals held back: under a periodic signal the kernel would start again for ever.
-fn allocate(fd: BorrowedFd<'_>, size: usize) -> Result<(), Errno> {
+pub(crate) fn allocate(fd: BorrowedFd<'_>, size: usize) -> Result<(), Errno> {
     let mut before = SigSet::empty();
     pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut before))?;
     let result = fallocate(fd, FallocateFlags::empty(), 0, size as i64);

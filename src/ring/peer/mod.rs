@@ -5,8 +5,13 @@
 //! waits for either. No heartbeats, no process ids, nothing in shared memory that a dead peer could leave locked.
 
 #[cfg_attr(loom, path = "modelled.rs")]
+#[cfg_attr(all(not(target_os = "linux"), not(loom)), path = "elsewhere.rs")]
 mod link;
-#[cfg(not(loom))]
+#[cfg(feature = "portable")]
+mod tie;
+#[cfg(all(target_os = "linux", not(loom)))]
 mod watcher;
 
 pub(crate) use link::Link;
+#[cfg(feature = "portable")]
+pub(crate) use tie::Tie;

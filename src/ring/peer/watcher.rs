@@ -8,17 +8,15 @@ use std::{
     os::fd::BorrowedFd,
     ptr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicPtr, atomic::Ordering},
-    thread,
 };
 
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
     eventfd::{EfdFlags, EventFd},
-    signal::{SigSet, SigmaskHow, pthread_sigmask},
 };
 
 use super::Link;
-use crate::sys::fork::Origin;
+use crate::sys::{fork::Origin, thread};
 
 /// How long the thread stays without a link to watch, so that streams opened in a row share one.
 const LINGER_MILLIS: u16 = 1000;
@@ -90,7 +88,8 @@ impl Watcher {
             Some(set) => set.clone(),
             None => {
                 let set = Arc::new(Set::new()?);
-                self.start(set.clone())?;
+                let watched = set.clone();
+                thread::spawn("ringpipe-watch", move || self.run(&watched))?;
                 state.running = Some(set.clone());
                 set
             }
@@ -117,18 +116,6 @@ impl Watcher {
                 let _ = set.kick.write(1);
             }
         }
-    }
-
-    /// Starts the thread with every signal blocked: the application's handlers run on threads of its own.
-    fn start(&'static self, set: Arc<Set>) -> Option<()> {
-        let mut before = SigSet::empty();
-        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut before)).ok()?;
-        let thread = thread::Builder::new()
-            .name("ringpipe-watch".into())
-            .stack_size(64 << 10)
-            .spawn(move || self.run(&set));
-        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
-        thread.ok().map(drop)
     }
 
     fn run(&self, set: &Set) {

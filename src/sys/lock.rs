@@ -1,0 +1,67 @@
+//! Advisory locks on files, which the kernel releases when their holder dies.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    time::Duration,
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+};
+
+use super::{clock::Moment, io_error, os_error};
+use crate::error::Error;
+
+/// How long another process that is taking or leaving a path in the same directory may keep us waiting.
+const DIRECTORY_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Takes the lock of `file` for as long as it is open, here and in every copy that `fork` makes, unless somebody has it;
+/// gives whether it was had. Nothing unlocks it but closing: the `Flock` of nix would, in a forked child too.
+#[cfg(feature = "portable")]
+pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
+    loop {
+        // SAFETY: the descriptor is open, and the call touches no memory of ours.
+        if unsafe {
+            libc::flock(std::os::fd::AsRawFd::as_raw_fd(file), libc::LOCK_EX | libc::LOCK_NB)
+        } == 0
+        {
+            return Ok(true);
+        }
+        match Errno::last() {
+            Errno::EWOULDBLOCK => return Ok(false),
+            Errno::EINTR => {}
+            e => return Err(e.into()),
+        }
+    }
+}
+
+/// Keeps others from taking or leaving a path in the same directory; leaves nothing behind, unlike a lock file.
+pub(crate) fn lock_directory(path: &Path) -> Result<Flock<File>, Error> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let failed = |e: io::Error| io_error(format!("opening {}", directory.display()), &e);
+    let mut file = File::open(directory).map_err(failed)?;
+    let deadline = Moment::now().after(DIRECTORY_PATIENCE);
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((back, Errno::EWOULDBLOCK | Errno::EINTR)) if Moment::now() < deadline => {
+                file = back;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err((_, e)) => return Err(os_error(format!("locking {}", directory.display()), e)),
+        }
+    }
+}
+
+/// Device and inode of what stands at `path`.
+pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
+    let there = fs::symlink_metadata(path).ok()?;
+    Some((there.dev(), there.ino()))
+}
