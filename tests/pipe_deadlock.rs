@@ -40,14 +40,11 @@ const CASES: &[(&str, fn())] = &[
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--run", name] => {
-            let case = CASES.iter().find(|(case, _)| *case == name);
-            let (_, case) = case.expect("a case of this name");
-            case();
-            return ExitCode::SUCCESS;
-        }
-        _ => {}
+    if let ["--run", name] = args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        let case = CASES.iter().find(|(case, _)| *case == name);
+        let (_, case) = case.expect("a case of this name");
+        case();
+        return ExitCode::SUCCESS;
     }
     if !fs::exists("/proc/self/stat").unwrap_or(false) {
         eprintln!("skipped: there is no /proc/self/stat, so nothing is diagnosed");
