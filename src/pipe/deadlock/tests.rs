@@ -119,11 +119,17 @@ fn the_last_thread_to_wait_is_told_and_the_others_live_on() {
 }
 
 #[test]
-fn a_satisfied_waiter_is_struck_before_its_waker_goes_on() {
+fn a_wait_is_struck_once_whether_it_ends_or_is_ended() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut waits = Waits::default();
     let mut watch = Watch::new(Duration::ZERO);
     *PRETENDED.lock().unwrap() = Some(usize::MAX);
+    while registry().waiting == 0 {
+        assert!(matches!(watch.look(&mut waits), Look::Sleep(_)));
+    }
+    // A wait that ends with nobody's help strikes itself.
+    watch.end(&mut waits);
+    assert_eq!(registry().waiting, 0);
     while registry().waiting == 0 {
         assert!(matches!(watch.look(&mut waits), Look::Sleep(_)));
     }
