@@ -336,7 +336,7 @@ impl Writer {
             if let Some(corrupt @ Error::Corrupt(_)) = &self.ended {
                 return Err(corrupt.clone().into());
             }
-            let died = self.end.attention() & attention::PEER_DIED != 0;
+            let died = self.end.peer_is_dead();
             // The state before the position, as in `Consumer::look`: what was read before the close counts.
             let state = self.core.peer_state()?;
             self.core.refresh()?;

@@ -243,7 +243,7 @@ static void advance(struct end *end, uint64_t n)
     end->pos += n;
     atomic_store_explicit(word64(end->own, POSITION), end->pos, memory_order_release);
     sleeper_fences ? atomic_signal_fence(memory_order_seq_cst) : atomic_thread_fence(memory_order_seq_cst);
-    uint64_t parked = atomic_load_explicit(word64(end->peer, PARKED), memory_order_relaxed);
+    uint64_t parked = atomic_load_explicit(word64(end->peer, PARKED), memory_order_acquire);
     if (!parked || parked == end->rung_for) return;
     uint64_t want = atomic_load_explicit(word64(end->peer, WANT), memory_order_relaxed);
     if ((int64_t)(end->pos - want) < 0) return;
@@ -274,7 +274,7 @@ static bool sleep_once(struct end *end)
     uint32_t listened = atomic_load_explicit(bell(end, end->producer), memory_order_acquire);
     uint64_t want = end->producer ? end->pos + 1 - end->capacity : end->pos + 1;
     atomic_store_explicit(word64(end->own, WANT), want, memory_order_relaxed);
-    atomic_store_explicit(word64(end->own, PARKED), ++end->sleeps << 2 | ON_BELL, memory_order_relaxed);
+    atomic_store_explicit(word64(end->own, PARKED), ++end->sleeps << 2 | ON_BELL, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);
     /* Should it fail, the slice is the short sleep that 5.1 asks for. */
     if (sleeper_fences) syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
