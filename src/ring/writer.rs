@@ -119,7 +119,7 @@ impl Writer {
             return Ok(0);
         }
         let fits = n <= self.core.cached_room() && buf.len() <= CHUNK;
-        if fits && self.core.peer_is_open() && self.end.may_publish() {
+        if fits && self.is_easy() && self.end.may_publish() {
             self.core.put(0, buf);
             self.publish(n);
             return Ok(buf.len());
