@@ -129,13 +129,13 @@ impl Presence {
 
     /// Counts a slice off.
     pub(crate) fn leave(&self) {
-        // ORDER(E7): synchronizes with the Acquire in `go`; what was read and written through the slice is done.
+        // ORDER(E9): synchronizes with the Acquire in `go`; what was read and written through the slice is done.
         self.0.fetch_sub(1, Ordering::Release);
     }
 
     /// Notes that an end leaves the process, unless slices are out.
     pub(crate) fn go(&self) -> bool {
-        // ORDER(E7): synchronizes with the Release in `leave`.
+        // ORDER(E9): synchronizes with the Release in `leave`.
         let gone = self.0.compare_exchange(0, Self::GONE, Ordering::Acquire, Ordering::Relaxed);
         matches!(gone, Ok(_) | Err(Self::GONE))
     }

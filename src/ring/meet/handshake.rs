@@ -32,6 +32,7 @@ use crate::{
 /// Greets first: the side that connected, or a child.
 pub(crate) fn connect(socket: UnixStream, options: &Options) -> Result<Stream, Error> {
     let deadline = prepare(&socket, options)?;
+    check_user(&socket, options)?;
     let own = Own::create(options)?;
     own.send(&socket, &Greeting::Hello(own.offer()), deadline)?;
     let (greeting, from) = receive(&socket, deadline)?;
@@ -52,7 +53,8 @@ pub(crate) fn connect(socket: UnixStream, options: &Options) -> Result<Stream, E
 /// Answers: the side that accepted, or a parent.
 pub(crate) fn accept(socket: UnixStream, options: &Options) -> Result<Stream, Error> {
     let deadline = prepare(&socket, options)?;
-    let result = accept_hello(&socket, options, deadline);
+    let result =
+        check_user(&socket, options).and_then(|()| accept_hello(&socket, options, deadline));
     match result {
         Ok((own, peer)) => Ok(stream(socket, own, peer, options)),
         Err(error) => {
@@ -86,14 +88,17 @@ fn prepare(socket: &UnixStream, options: &Options) -> Result<Moment, Error> {
     check_capacity(options.capacity)?;
     let failed = |e| io_error("preparing the socket for the handshake", &e);
     socket.set_nonblocking(true).map_err(failed)?;
-    let peer = socket::credentials(socket).map_err(failed)?;
-    if !options.any_user && peer.uid != nix::unistd::geteuid().as_raw() {
-        return Err(Error::Refused(
-            format!("the peer runs as user {}; Options::any_user lets it in", peer.uid).into(),
-        ));
-    }
     socket::ask_for_pidfd(socket);
     Ok(Moment::now().after(options.handshake_timeout))
+}
+
+/// Refuses a peer of another user, unless such are let in.
+fn check_user(socket: &UnixStream, options: &Options) -> Result<(), Error> {
+    let peer = socket::credentials(socket).map_err(|e| io_error("asking who the peer is", &e))?;
+    if options.any_user || peer.uid == nix::unistd::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(Error::Refused(format!("user {} is not let in (Options::any_user)", peer.uid).into()))
 }
 
 /// What this side makes: the files it writes, what it polls, and the descriptors of both until they are sent.
