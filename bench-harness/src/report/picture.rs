@@ -83,6 +83,8 @@ pub(crate) struct Point {
     pub(crate) y: f64,
     /// The other edge of the band, where there is one.
     pub(crate) high: Option<f64>,
+    /// It did not converge, so it is drawn hollow.
+    pub(crate) open: bool,
     /// The whole truth about the point, for whoever points at it.
     pub(crate) note: String,
 }

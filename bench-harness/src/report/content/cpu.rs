@@ -108,6 +108,7 @@ fn point(cell: &Cell) -> Point {
         x: cell.per_message.cpu_ns,
         y: cell.value.median,
         high: None,
+        open: !cell.converged,
         note: format!(
             "{}: {}, {} of CPU time",
             cell.id,
@@ -119,7 +120,7 @@ fn point(cell: &Cell) -> Point {
 
 /// The border of what the cells `best` leave to no other, from the upper end of the picture to its right end.
 fn stairs(best: &[&Cell], right: f64, top: f64) -> Vec<Point> {
-    let corner = |x, y| Point { x, y, high: None, note: String::new() };
+    let corner = |x, y| Point { x, y, high: None, open: false, note: String::new() };
     let mut level = top;
     let mut points = Vec::new();
     for cell in best {

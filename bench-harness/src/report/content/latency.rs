@@ -63,6 +63,7 @@ fn by_size(report: &Report) -> Option<Picture> {
                             x: cell.case.size.0 as f64,
                             y: cell.value.median,
                             high: p99(cell),
+                            open: !cell.converged,
                             note: format!(
                                 "{}: {}, p99 {}",
                                 cell.id,
@@ -79,7 +80,7 @@ fn by_size(report: &Report) -> Option<Picture> {
     Some(Picture {
         id: "latency-by-size",
         title: "Round trip by message size".to_owned(),
-        reading: "Lower is better. The line is the median, the band above it reaches to the 99th percentile. All panels \
+        reading: "Lower is better. The line is the median, the band above it reaches to the 99th percentile; hollow points did not converge. All panels \
                   have the same scale: a row is to be compared with those of its own panel, which wait the same way."
             .to_owned(),
         panels: panels.collect(),
@@ -122,6 +123,7 @@ fn spectrum(report: &Report) -> Option<Picture> {
                         x: *nines,
                         y: *ns,
                         high: None,
+                        open: !cell.converged,
                         note: format!("{}: {} {}", cell.id, percent(*nines), units::nanos(*ns)),
                     })
                     .collect(),

@@ -53,6 +53,7 @@ fn by_size(report: &Report) -> Option<Picture> {
                     x: cell.case.size.0 as f64,
                     y: cell.value.median,
                     high: None,
+                    open: !cell.converged,
                     note: format!("{}: {}", cell.id, figure(cell)),
                 })
                 .collect(),
@@ -74,8 +75,9 @@ fn by_size(report: &Report) -> Option<Picture> {
     Some(Picture {
         id: "throughput-by-size",
         title: "Throughput by message size".to_owned(),
-        reading: "Higher is better. The grey lines are what nothing that copies can exceed: one copy by one thread \
-                  (memcpy), and copying in and out by two processes that hardly meet (relay)."
+        reading: "Higher is better. Hollow points did not converge. The grey lines are floors to compare with: one copy by one thread \
+                  (memcpy), and copying in and out by two processes that hardly meet (relay), which needs both CPUs \
+                  undisturbed."
             .to_owned(),
         panels: PANELS.iter().filter_map(|(wait, title)| panel(*wait, title)).collect(),
         table: grid(report, Scenario::Stream, Show::Value),

@@ -145,9 +145,10 @@ fn line(series: &Series, x: &Scale, y: &Scale) -> String {
     }
     if series.form != Form::Edge {
         for point in &series.points {
+            let hollow = if point.open { " hollow" } else { "" };
             let _ = writeln!(
                 svg,
-                "<path class=\"mark {class}\" d=\"{}\"><title>{}</title></path>",
+                "<path class=\"mark {class}{hollow}\" d=\"{}\"><title>{}</title></path>",
                 marker.path(x.place(point.x), y.place(point.y)),
                 escape(&point.note)
             );
