@@ -52,6 +52,8 @@ pub(crate) enum Format {
     Text,
     /// The whole report for people.
     Markdown,
+    /// The same with pictures, as one page for a browser.
+    Html,
     /// One line a cell.
     Csv,
 }

@@ -40,7 +40,7 @@ use clap::Parser;
 
 use crate::{
     cli::{Cli, Command, Format},
-    report::{cells, markdown, record::Report, table, text::Grid},
+    report::{cells, html, markdown, record::Report, table, text::Grid},
     transport::Topology,
 };
 
@@ -110,6 +110,7 @@ fn render(run: &Path, format: Format) -> anyhow::Result<Exit> {
     match format {
         Format::Text => write!(out, "{}", table::screen(&report, None))?,
         Format::Markdown => write!(out, "{}", markdown::render(&report))?,
+        Format::Html => write!(out, "{}", html::render(&report))?,
         Format::Csv => cells::write(&report, &mut out)?,
     }
     out.flush()?;

@@ -118,7 +118,7 @@ fn show(report: &Report, folder: Option<&Path>, json: bool) -> Result<()> {
         serde_json::to_writer(&mut out, report)?;
         writeln!(out)?;
         if let Some(folder) = folder {
-            say(&format!("report: {}/REPORT.md", folder.display()));
+            say(&format!("report: {}/report.html", folder.display()));
         }
     } else {
         let folder = folder.map(|folder| folder.display().to_string());

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::report::{cells, markdown, record::Report};
+use crate::report::{cells, html, markdown, record::Report};
 
 /// Finds out now, not after minutes of measuring, whether a folder can be made in `parent`.
 pub(crate) fn probe(parent: &Path, name: &str) -> Result<()> {
@@ -30,9 +30,13 @@ pub(crate) fn write(report: &Report, parent: &Path, name: &str) -> Result<PathBu
     serde_json::to_writer(&mut json, report).context("writing report.json")?;
     io::Write::flush(&mut json)?;
     cells::write(report, create("cells.csv")?)?;
-    let mut text = create("REPORT.md")?;
-    io::Write::write_all(&mut text, markdown::render(report).as_bytes())?;
-    io::Write::flush(&mut text)?;
+    for (file, text) in
+        [("REPORT.md", markdown::render(report)), ("report.html", html::render(report))]
+    {
+        let mut to = create(file)?;
+        io::Write::write_all(&mut to, text.as_bytes())?;
+        io::Write::flush(&mut to)?;
+    }
     Ok(folder)
 }
 

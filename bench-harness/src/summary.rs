@@ -147,6 +147,8 @@ pub(crate) fn incomplete(plan: &Plan, outcome: &Outcome) -> Option<String> {
     let taken = outcome.samples.iter().flatten().flatten().count();
     let planned = plan.cases.len() * plan.rounds as usize;
     let why = match outcome.early? {
+        // What was cut off is a look at the floors after the last round, which are shown as missing.
+        Early::OutOfTime if taken == planned => return None,
         Early::Interrupted => "interrupted",
         Early::OutOfTime => "the time budget ran out; --time-budget gives it more",
     };

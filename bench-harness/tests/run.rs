@@ -42,7 +42,7 @@ fn report(folder: &Path) -> Value {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let expected = ["REPORT.md", "cells.csv", "report.json"].map(str::to_owned);
+    let expected = ["REPORT.md", "cells.csv", "report.html", "report.json"].map(str::to_owned);
     assert_eq!(names, BTreeSet::from(expected));
     serde_json::from_slice(&fs::read(runs[0].join("report.json")).unwrap()).unwrap()
 }
@@ -235,6 +235,7 @@ fn an_earlier_report_is_rendered_again_in_every_form() {
         text(&output.stdout)
     };
     assert_eq!(rendered("markdown"), fs::read_to_string(made.join("REPORT.md")).unwrap());
+    assert_eq!(rendered("html"), fs::read_to_string(made.join("report.html")).unwrap());
     assert_eq!(rendered("csv"), fs::read_to_string(made.join("cells.csv")).unwrap());
     assert!(text(&output.stdout).starts_with(&rendered("text")));
     assert_eq!(run(&["report", "/proc/nowhere"]).status.code(), Some(1));

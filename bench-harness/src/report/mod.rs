@@ -2,7 +2,10 @@
 //! `report.json` can be rendered again; nothing here knows how a run is carried out.
 
 pub(crate) mod cells;
+mod content;
+pub(crate) mod html;
 pub(crate) mod markdown;
+mod picture;
 pub(crate) mod record;
 pub(crate) mod table;
 pub(crate) mod text;

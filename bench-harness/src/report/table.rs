@@ -78,7 +78,7 @@ impl Show {
             }
             Self::Cpu => units::nanos(cell.per_message.cpu_ns),
         };
-        format!("{mark}{text}")
+        if text == "–" { text } else { format!("{mark}{text}") }
     }
 }
 
@@ -146,7 +146,7 @@ pub(crate) fn screen(report: &Report, folder: Option<&str>) -> String {
         text += "  nothing that was measured answers a question\n";
     }
     if let Some(folder) = folder {
-        text += &format!("\nreport: {folder}/REPORT.md\n");
+        text += &format!("\nreport: {folder}/report.html (the same as text: REPORT.md)\n");
     }
     text
 }

@@ -19,6 +19,23 @@ impl Grid {
         self.rows.len() < 2
     }
 
+    pub(crate) fn head(&self) -> &[String] {
+        self.rows.first().map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn body(&self) -> &[Vec<String>] {
+        self.rows.get(1..).unwrap_or_default()
+    }
+
+    /// Whether a column holds figures, which are aligned to the right.
+    pub(crate) fn is_numeric(&self, column: usize) -> bool {
+        let figure = |cell: &str| {
+            let bare = cell.trim_start_matches(['~', '✗', '(', ' ']);
+            cell.is_empty() || bare == "–" || bare.starts_with(|c: char| c.is_ascii_digit())
+        };
+        column > 0 && self.body().iter().filter_map(|row| row.get(column)).all(|cell| figure(cell))
+    }
+
     /// For a terminal: columns two spaces apart.
     pub(crate) fn plain(&self) -> String {
         self.aligned(1)
@@ -50,7 +67,8 @@ impl Grid {
             let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
             text += &format!("| {} |\n", cells.join(" | "));
             if number == 0 {
-                text += &format!("|---|{}\n", "---:|".repeat(row.len().saturating_sub(1)));
+                let rule = |column| if self.is_numeric(column) { "---:|" } else { "---|" };
+                text += &format!("|{}\n", (0..row.len()).map(rule).collect::<String>());
             }
         }
         text
@@ -79,6 +97,15 @@ fn pad(cell: &str, width: usize, left: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_column_of_figures_is_told_from_one_of_words() {
+        let mut grid = Grid::new(["row", "64 B", "what it is"]);
+        grid.row(["unix", "~5 µs", "Unix socket"]);
+        grid.row(["pipe", "–", "2 pipes"]);
+        assert!(!grid.is_numeric(0) && grid.is_numeric(1) && !grid.is_numeric(2));
+        assert!(grid.markdown().contains("|---|---:|---|"));
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {

@@ -1,0 +1,55 @@
+//! The machine, and how to do it all again.
+
+use super::{
+    super::{record::Report, text::Grid},
+    Block,
+};
+
+pub(super) fn machine(report: &Report) -> Vec<Block> {
+    let host = &report.host;
+    let mut grid = Grid::new(["what", "value"]);
+    let unknown = || "unknown".to_owned();
+    let number = |value: Option<u64>| value.map_or_else(unknown, |value| value.to_string());
+    let mut row = |what: &str, value: String| grid.row([what.to_owned(), value]);
+    row("CPU", host.cpu.clone().unwrap_or_else(unknown));
+    row(
+        "CPUs online / allowed",
+        format!("{} / {}", number(host.cpus_online.map(|n| n as u64)), host.cpus_allowed.len()),
+    );
+    row("caches of CPU 0", host.caches.join("; "));
+    row("hypervisor", if host.hypervisor { "yes" } else { "no" }.to_owned());
+    row("SMT", host.smt.clone().unwrap_or_else(unknown));
+    row("frequency governor", host.governor.clone().unwrap_or_else(unknown));
+    row("memory", host.memory_kib.map_or_else(unknown, |kib| format!("{} MiB", kib >> 10)));
+    row("kernel", host.kernel.clone().unwrap_or_else(unknown));
+    row("clock source", host.clocksource.clone().unwrap_or_else(unknown));
+    row("largest pipe", number(host.pipe_max_size));
+    row(
+        "largest socket buffers (receive, send)",
+        format!("{}, {}", number(host.rmem_max), number(host.wmem_max)),
+    );
+    let load = |load: Option<f64>| load.map_or_else(unknown, |load| format!("{load:.2}"));
+    row("load before / after", format!("{} / {}", load(host.load_before), load(host.load_after)));
+    if let Some(shares) = host.shares {
+        row("processor time stolen by the hypervisor", format!("{:.2} %", shares.steal * 100.0));
+        row("processor time of other processes", format!("{:.1} %", shares.others * 100.0));
+    }
+    for (name, state) in &host.vulnerabilities {
+        row(name, state.clone());
+    }
+    let build = &report.build;
+    row("built by", format!("{}, opt-level {}, {}", build.rustc, build.opt_level, build.target));
+    vec![Block::table("As far as it tells", grid)]
+}
+
+pub(super) fn repeat(report: &Report) -> Vec<Block> {
+    let commit = report.build.commit.as_deref().unwrap_or("COMMIT");
+    let mut blocks = vec![Block::Commands(vec![
+        format!("git checkout {}", commit.trim_end_matches("-dirty")),
+        format!("cargo run --release -p bench-harness -- {}", report.run.arguments.join(" ")),
+    ])];
+    if commit.ends_with("-dirty") {
+        blocks.push(Block::text("The sources had changes that no commit holds."));
+    }
+    blocks
+}

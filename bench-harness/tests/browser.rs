@@ -1,0 +1,107 @@
+//! `report.html` as a browser lays it out: nothing wider than the window, no text outside of its picture or over
+//! another, everything reachable. Skipped, with a line, where no Chromium is installed.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where its expectation fails")]
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+const BROWSERS: [&str; 5] =
+    ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome"];
+
+fn browser() -> Option<PathBuf> {
+    let named = env::var_os("BROWSER_FOR_TESTS").map(PathBuf::from);
+    named.or_else(|| {
+        let folders = env::var_os("PATH")?;
+        env::split_paths(&folders)
+            .flat_map(|folder| BROWSERS.map(|name| folder.join(name)))
+            .find(|path| path.is_file())
+    })
+}
+
+/// A report page of a short self-test with the rows that crowd its pictures most.
+fn page(folder: &Path) -> String {
+    let output = Command::new(assert_cmd::cargo::cargo_bin!("ipc-bench"))
+        .args(["run", "--self-test", "--rounds", "3", "--size", "64B,4KiB", "--time-budget", "60s"])
+        .arg("--output")
+        .arg(folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let run = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    fs::read_to_string(run.join("report.html")).unwrap()
+}
+
+/// What the browser says about the page, as a JSON object in an attribute of its root.
+const PROBE: &str = r#"<script>
+const box = e => e.getBoundingClientRect();
+const found = [];
+for (const svg of document.querySelectorAll('svg')) {
+  const frame = box(svg), texts = [...svg.querySelectorAll('text')];
+  for (const t of texts) {
+    const b = box(t);
+    if (b.left < frame.left - 8 || b.right > frame.right + 8 || b.top < frame.top - 4 || b.bottom > frame.bottom + 4)
+      found.push(svg.querySelector('title').textContent + ': ' + t.textContent + ' leaves the picture');
+  }
+  const names = texts.filter(t => t.classList.contains('name'));
+  for (let i = 0; i < names.length; i++) for (let j = 0; j < i; j++) {
+    const a = box(names[i]), b = box(names[j]);
+    if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4)
+      found.push(svg.querySelector('title').textContent + ': ' + names[i].textContent + ' lies over ' + names[j].textContent);
+  }
+}
+const root = document.documentElement;
+root.setAttribute('data-probe', JSON.stringify({
+  window: innerWidth, width: root.scrollWidth, pictures: document.querySelectorAll('svg').length, found,
+  dark: matchMedia('(prefers-color-scheme: dark)').matches,
+  paper: getComputedStyle(document.body).backgroundColor,
+}));
+</script>"#;
+
+fn probe(browser: &Path, folder: &Path, page: &str, width: u32, dark: bool) -> Value {
+    let (before, after) = page.split_once("<meta http-equiv").unwrap();
+    // The page forbids scripts; the probe is one, so it runs in a copy without that line.
+    let after = after.split_once("/>").unwrap().1.replace("</body>", &format!("{PROBE}</body>"));
+    let copy = folder.join("probe.html");
+    fs::write(&copy, format!("{before}{after}")).unwrap();
+    let profile = tempfile::tempdir().unwrap();
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--dump-dom"])
+        .arg(format!("--window-size={width},900"))
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("--blink-settings=preferredColorScheme={}", if dark { 0 } else { 1 }))
+        .arg(format!("file://{}", copy.display()))
+        .output()
+        .unwrap();
+    let dom = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (_, rest) = dom.split_once("data-probe=\"").unwrap_or_else(|| {
+        panic!("the browser said nothing: {}", String::from_utf8_lossy(&output.stderr))
+    });
+    let text = rest.split('"').next().unwrap().replace("&quot;", "\"").replace("&amp;", "&");
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn a_report_fits_every_window_in_light_and_dark() {
+    let Some(browser) = browser() else {
+        eprintln!("skipped: no Chromium on PATH; BROWSER_FOR_TESTS may name one");
+        return;
+    };
+    let results = tempfile::tempdir().unwrap();
+    let page = page(results.path());
+    let copies = tempfile::tempdir().unwrap();
+    for (width, dark) in [(400, false), (900, false), (1400, false), (900, true)] {
+        let said = probe(&browser, copies.path(), &page, width, dark);
+        assert_eq!(said["window"], width, "{said}");
+        assert!(said["width"].as_u64() <= Some(u64::from(width)), "wider than {width}: {said}");
+        assert!(said["pictures"].as_u64() > Some(5), "{said}");
+        assert_eq!(said["found"], Value::Array(vec![]), "at {width}");
+        assert_eq!(said["dark"], dark, "{said}");
+        assert_eq!(said["paper"] == "rgb(255, 255, 255)", !dark, "{said}");
+    }
+}
