@@ -24,7 +24,7 @@ use std::{
 
 use loom::{model::Builder, thread};
 
-use super::{Doorbell, Options, Reader, Wait, Writer};
+use super::{Doorbell, Options, Reader, Wait, Writer, doorbell::Bell};
 use crate::{error::Error, sys::clock::Moment};
 
 /// Every interleaving.
@@ -112,5 +112,6 @@ fn moment(nanos: u64) -> Moment {
 
 /// Moves the clock on for a thread that sleeps on `end`.
 fn let_time_pass(end: &super::end::End, until: u64) {
-    end.own_bell().0.let_time_pass(moment(until));
+    let Bell::Futex(bell) = end.own_bell();
+    bell.0.let_time_pass(moment(until));
 }
