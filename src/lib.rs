@@ -73,9 +73,9 @@ pub use error::{Error, RemoteError};
 pub use pipe::{PipeReader, PipeWriter, pipe};
 #[cfg(all(unix, feature = "portable"))]
 pub use ring::portable;
+#[cfg(all(target_os = "linux", not(loom)))]
+pub use ring::{Credentials, Listener, ring};
 #[cfg(any(all(target_os = "linux", not(loom)), all(unix, feature = "portable")))]
 pub use ring::{
     Doorbell, Grant, Options, Pollable, Reader, Residency, Span, Stats, Stream, Wait, Writer,
 };
-#[cfg(all(target_os = "linux", not(loom)))]
-pub use ring::{Listener, ring};

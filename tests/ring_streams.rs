@@ -25,6 +25,8 @@ fn is_readable(fd: &impl AsFd) -> bool {
 #[test]
 fn both_directions_carry_bytes_and_end_for_themselves() {
     let (mut here, mut there) = pair(&Options::new().capacity(4096));
+    let peer = here.peer_credentials().unwrap();
+    assert_eq!((peer.pid, peer.uid), (std::process::id() as i32, nix::unistd::getuid().as_raw()));
     here.write_all(b"ping").unwrap();
     here.writer().close();
     let mut text = String::new();

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::{os::unix::net::UnixStream, path::Path};
 
 #[cfg(target_os = "linux")]
-use super::{Options, meet};
+use super::{Credentials, Options, meet};
 use super::{Reader, Writer};
 #[cfg(target_os = "linux")]
 use crate::error::Error;
@@ -19,12 +19,21 @@ use crate::error::Error;
 pub struct Stream {
     reader: Reader,
     writer: Writer,
+    #[cfg(target_os = "linux")]
+    peer: Option<Credentials>,
 }
 
 impl Stream {
     #[cfg(target_os = "linux")]
-    pub(crate) fn new(reader: Reader, writer: Writer) -> Self {
-        Self { reader, writer }
+    pub(crate) fn new(reader: Reader, writer: Writer, peer: Option<Credentials>) -> Self {
+        Self { reader, writer, peer }
+    }
+
+    /// Who is on the other side, as the kernel noted it when the two connected; over a socket pair, whoever made the
+    /// pair. `None` for a stream that was put together from two ends.
+    #[cfg(target_os = "linux")]
+    pub fn peer_credentials(&self) -> Option<Credentials> {
+        self.peer
     }
 
     /// Connects to the [`Listener`](crate::Listener) at `path` with default [`Options`].
@@ -54,7 +63,12 @@ impl Stream {
 
 impl From<(Reader, Writer)> for Stream {
     fn from((reader, writer): (Reader, Writer)) -> Self {
-        Self { reader, writer }
+        Self {
+            reader,
+            writer,
+            #[cfg(target_os = "linux")]
+            peer: None,
+        }
     }
 }
 

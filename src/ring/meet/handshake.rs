@@ -206,8 +206,9 @@ fn stream(socket: UnixStream, own: Own, peer: Peer, options: &Options) -> Stream
         reader.set_pollable(for_reader);
         writer.set_pollable(for_writer);
     }
+    let credentials = socket::credentials(&socket).ok();
     Link::new(socket, peer.pidfd).attach(&[&reader.end, &writer.end]);
-    Stream::new(reader, writer)
+    Stream::new(reader, writer, credentials)
 }
 
 /// Leaves an existing ring in the socket that a child will inherit.

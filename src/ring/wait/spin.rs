@@ -81,8 +81,7 @@ impl Patience {
         if self.wait == Wait::Park {
             return Looked::InVain;
         }
-        // While the peer's last word came from this very CPU, it cannot run before we leave it.
-        let shared = self.alone || peer.sleep.cpu.load(Ordering::Relaxed) == here;
+        let shared = self.alone || self.is_shared(here, peer);
         if shared && self.wait == Wait::Adaptive {
             return Looked::InVain;
         }
@@ -95,6 +94,15 @@ impl Patience {
         match self.wait {
             Wait::Spin => look_for_ever(shared, ready),
             _ => self.look_for_a_while(ready),
+        }
+    }
+
+    /// Whether the peer cannot run before this thread leaves its CPU, as far as can be told: its last word came from
+    /// here, or it has said nothing yet and this thread may run here only.
+    fn is_shared(&self, here: u32, peer: &Side) -> bool {
+        match peer.sleep.cpu.load(Ordering::Relaxed) {
+            0 => cpu::usable() == 1,
+            theirs => theirs == here,
         }
     }
 
