@@ -14,3 +14,8 @@ pub(crate) fn yield_now() {
 pub(crate) fn online() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
+
+/// How many CPUs this thread may run on, taken to be all of them.
+pub(crate) fn usable() -> usize {
+    online()
+}
