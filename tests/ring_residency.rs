@@ -1,15 +1,21 @@
 //! Huge pages, pages mapped ahead and locked pages: had where the system gives them, and never an error.
 
+mod common;
+
 use std::{
     env, fs,
     io::{Read, Write},
     os::unix::net::UnixStream,
     process::Command,
     thread,
+    time::Duration,
 };
 
+use common::watchdog;
 use ringpipe::{Options, Reader, Residency, Stream, Writer};
 
+/// A hang ends here; nothing else limits time.
+const LIMIT: Duration = Duration::from_secs(120);
 const ROLE: &str = "RINGPIPE_TEST_ROLE";
 
 fn everything(capacity: usize) -> Options {
@@ -153,46 +159,56 @@ fn refuse(calls: &[libc::c_long]) {
 
 #[test]
 fn what_was_had_is_what_the_kernel_counts() {
-    alone("count");
+    watchdog(LIMIT, || {
+        alone("count");
+    });
 }
 
 #[test]
 fn a_limit_on_locked_memory_is_no_error() {
-    alone("limited");
+    watchdog(LIMIT, || {
+        alone("limited");
+    });
 }
 
 #[test]
 fn a_kernel_that_knows_none_of_the_calls_is_no_error() {
-    alone("forbidden");
+    watchdog(LIMIT, || {
+        alone("forbidden");
+    });
 }
 
 #[test]
 fn every_capacity_works_with_everything_asked() {
-    for capacity in [4096, 1 << 20, 2 << 20, 4 << 20] {
-        let (reader, writer) = everything(capacity).ring().unwrap();
-        assert!(reader.stats().memory.prefaulted);
-        if capacity < 2 << 20 {
-            println!("{capacity}: {:?}", reader.stats().memory);
+    watchdog(LIMIT, || {
+        for capacity in [4096, 1 << 20, 2 << 20, 4 << 20] {
+            let (reader, writer) = everything(capacity).ring().unwrap();
+            assert!(reader.stats().memory.prefaulted);
+            if capacity < 2 << 20 {
+                println!("{capacity}: {:?}", reader.stats().memory);
+            }
+            works(reader, writer);
         }
-        works(reader, writer);
-    }
+    });
 }
 
 #[test]
 fn both_sides_of_a_stream_ask_for_their_own_mappings() {
-    let (a, b) = UnixStream::pair().unwrap();
-    let other = thread::spawn(|| everything(4 << 20).connect_on(b).unwrap());
-    let here = Options::new().capacity(4 << 20).accept_on(a).unwrap();
-    let there: Stream = other.join().unwrap();
-    let (here_reader, here_writer) = here.split();
-    let (there_reader, there_writer) = there.split();
-    for stats in [here_reader.stats(), here_writer.stats()] {
-        assert_eq!(stats.memory, Residency::default());
-    }
-    for stats in [there_reader.stats(), there_writer.stats()] {
-        println!("{:?}", stats.memory);
-        assert!(stats.memory.prefaulted);
-    }
-    works(here_reader, there_writer);
-    works(there_reader, here_writer);
+    watchdog(LIMIT, || {
+        let (a, b) = UnixStream::pair().unwrap();
+        let other = thread::spawn(|| everything(4 << 20).connect_on(b).unwrap());
+        let here = Options::new().capacity(4 << 20).accept_on(a).unwrap();
+        let there: Stream = other.join().unwrap();
+        let (here_reader, here_writer) = here.split();
+        let (there_reader, there_writer) = there.split();
+        for stats in [here_reader.stats(), here_writer.stats()] {
+            assert_eq!(stats.memory, Residency::default());
+        }
+        for stats in [there_reader.stats(), there_writer.stats()] {
+            println!("{:?}", stats.memory);
+            assert!(stats.memory.prefaulted);
+        }
+        works(here_reader, there_writer);
+        works(there_reader, here_writer);
+    });
 }
