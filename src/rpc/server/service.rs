@@ -90,6 +90,7 @@ where
         }));
         // After a panic while reading the arguments this was not done.
         exchange.begin();
+        exchange.returned();
         match result {
             Ok(Ok(reply)) => exchange.reply(&reply),
             Ok(Err(text)) => exchange.fail(&text),
