@@ -139,7 +139,7 @@ impl Core {
 
     /// Accepts no more calls, ends the connection, and every pending call with it, for the first reason there was.
     pub(super) fn end(&self, reason: CallError) {
-        let (reason, pending, unread_from) = {
+        let (reason, pending, outgoing) = {
             let mut state = lock(&self.state);
             let reason = state.reason.get_or_insert(reason).clone();
             let pending = state.remove_all();
@@ -147,11 +147,11 @@ impl Core {
             self.reading_needed.notify_all();
             self.timer_needed.notify_all();
             self.settled.notify_all();
-            // Before we close our side, after which the transport speaks of that and not of the peer.
-            let died = !matches!(reason, CallError::ShutDown) && !pending.is_empty();
-            let outgoing = state.outgoing.as_mut().filter(|_| died);
-            (reason, pending, outgoing.and_then(|outgoing| outgoing.unread_from()))
+            let outgoing = if reason.is_death() { state.outgoing.take() } else { None };
+            (reason, pending, outgoing)
         };
+        // Before we close our side, after which the transport speaks of that and not of the peer.
+        let unread_from = outgoing.and_then(|mut outgoing| outgoing.unread_from());
         self.hangup.hang_up();
         for pending in pending {
             let never_read = match (pending.sent_from, unread_from) {

@@ -147,13 +147,11 @@ impl Session {
                 break true;
             };
             let name = match &request.method {
-                MethodName::At(range) => {
-                    std::str::from_utf8(incoming.buffer.slice(range)).unwrap_or_default()
-                }
-                MethodName::Owned(name) => name,
+                MethodName::At(range) => incoming.buffer.slice(range),
+                MethodName::Owned(name) => name.as_bytes(),
             };
             // One that was missing may be registered now.
-            if last.as_ref().is_none_or(|last| last.name() != name || !last.is_registered()) {
+            if last.as_ref().is_none_or(|last| !last.is(name)) {
                 last = None;
             }
             let method = last.get_or_insert_with(|| self.registry.find(name));
