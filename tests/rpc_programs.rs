@@ -13,7 +13,10 @@ use std::{
     },
 };
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::{
+    signal::{Signal, kill},
+    wait::{WaitPidFlag, WaitStatus, waitpid},
+};
 use ringpipe::rpc::{CallError, CallOptions, Client, Completions};
 
 const LINES: &str = "\
@@ -333,6 +336,10 @@ fn over_shared_memory_a_request_that_was_never_read_can_be_repeated() {
     let bytes = ringpipe::rpc::Bytes::from(vec![1]);
     let _: ringpipe::rpc::Bytes = client.call("Arith.Echo", &bytes).unwrap();
     server.signal(Signal::SIGSTOP);
+    // The signal takes its time; from here on nothing is read.
+    let pid = nix::unistd::Pid::from_raw(server.child.id().try_into().unwrap());
+    let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
+    assert_eq!(stopped, WaitStatus::Stopped(pid, Signal::SIGSTOP));
     let unread: Vec<_> = (0..8).map(|n| client.start::<_, i64>("Arith.SleepMilli", &n)).collect();
     server.child.kill().unwrap();
     let error = slow.wait().unwrap_err();

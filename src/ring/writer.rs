@@ -221,6 +221,8 @@ impl Writer {
                 PeerState::Closed => Some(Error::Closed),
                 PeerState::Error(error) => Some(Error::ClosedWith(error.into())),
                 PeerState::Open if died => {
+                    // Looked at again: the reader may have read on between the look above and its death.
+                    self.core.refresh()?;
                     Some(Error::PeerDied { unconsumed: Some(self.core.cached_fill()) })
                 }
                 PeerState::Open if room >= need && !past => return Ok(room),

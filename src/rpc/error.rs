@@ -21,7 +21,7 @@ pub enum CallError {
     Broken(Arc<io::Error>),
     /// The request could not be written: not one byte of it left, so the server has not executed it.
     NotSent(Arc<io::Error>),
-    /// The server died before it had read the whole request, so it has not executed it.
+    /// The server died before it had read any of the request, so it has not executed it.
     NotDelivered,
     /// The deadline of the call passed. If the request had been sent, it may still be executed.
     Deadline,
@@ -45,6 +45,16 @@ impl CallError {
     /// ```
     pub fn is_safe_to_retry(&self) -> bool {
         matches!(self, Self::ShutDown | Self::NotSent(_) | Self::NotDelivered | Self::Encode(_))
+    }
+
+    /// Whether the peer died, as far as the transport tells death from an end.
+    pub(super) fn is_death(&self) -> bool {
+        match self {
+            Self::Broken(error) => {
+                matches!(crate::Error::of(error), Some(crate::Error::PeerDied { .. }))
+            }
+            _ => false,
+        }
     }
 
     /// The kind this error wears inside an [`io::Error`].

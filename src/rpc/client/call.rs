@@ -53,7 +53,7 @@ impl<R> Call<R> {
             announce: options.completions.clone().map(|queue| (queue, call.id)),
             deadline: options.deadline,
             started: true,
-            sent_to: None,
+            sent_from: None,
         });
         let number = match registered {
             Ok(number) => number,

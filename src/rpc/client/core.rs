@@ -2,17 +2,19 @@
 
 use std::{
     fmt, io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError},
+    sync::{Arc, Condvar, Mutex},
     time::Instant,
 };
 
 use super::{
     super::{
         CallError, Codec, Connection,
-        codec::{Buffer, Decoder, Encoder, Garbage, Reply},
-        connection::{Hangup, Input, Output, Until},
+        codec::{Garbage, Reply},
+        connection::{Hangup, Until},
         lock,
     },
+    lead::{Incoming, Lead},
+    send::Outgoing,
     state::{Outcome, Pending, State},
 };
 
@@ -26,40 +28,10 @@ pub(super) struct Core {
     pub(super) timer_needed: Condvar,
     /// No call is pending any more on a connection that accepts none.
     pub(super) settled: Condvar,
-    /// Held by whoever reads. Locked before the state, never after it.
-    pub(super) incoming: Mutex<Incoming>,
-    /// Held by whoever writes, which is whoever set `State::writing`.
-    pub(super) outgoing: Mutex<Outgoing>,
     pub(super) hangup: Arc<dyn Hangup>,
     pub(super) limit: usize,
     pub(super) input_is_timed: bool,
     pub(super) output_is_timed: bool,
-}
-
-pub(super) struct Incoming {
-    input: Box<dyn Input>,
-    pub(super) buffer: Buffer,
-    decoder: Decoder,
-}
-
-impl Incoming {
-    pub(super) fn next(&mut self) -> Result<Option<Reply>, Garbage> {
-        self.decoder.reply(&mut self.buffer)
-    }
-
-    pub(super) fn fill(&mut self, until: Until) -> io::Result<usize> {
-        self.buffer.fill(&mut *self.input, until)
-    }
-}
-
-pub(super) struct Outgoing {
-    pub(super) output: Box<dyn Output>,
-    pub(super) encoder: Encoder,
-    pub(super) frame: Vec<u8>,
-    /// How much of the frame has left.
-    pub(super) done: usize,
-    /// How many bytes have left since the beginning.
-    pub(super) total: u64,
 }
 
 impl fmt::Debug for Core {
@@ -72,25 +44,16 @@ impl Core {
     pub(super) fn new(connection: Connection, codec: Codec, limit: usize) -> Arc<Self> {
         let Connection { input, output, hangup } = connection;
         Arc::new(Self {
-            state: Mutex::new(State::default()),
+            input_is_timed: input.is_timed(),
+            output_is_timed: output.is_timed(),
+            state: Mutex::new(State::new(
+                Incoming::new(input, codec, limit),
+                Outgoing::new(output, codec),
+            )),
             turn: Condvar::new(),
             reading_needed: Condvar::new(),
             timer_needed: Condvar::new(),
             settled: Condvar::new(),
-            input_is_timed: input.is_timed(),
-            output_is_timed: output.is_timed(),
-            incoming: Mutex::new(Incoming {
-                input,
-                buffer: Buffer::new(limit),
-                decoder: Decoder::new(codec),
-            }),
-            outgoing: Mutex::new(Outgoing {
-                output,
-                encoder: Encoder::new(codec),
-                frame: Vec::new(),
-                done: 0,
-                total: 0,
-            }),
             hangup,
             limit,
         })
@@ -104,10 +67,15 @@ impl Core {
         lock(&self.state).dropped
     }
 
-    /// Enters a call into the book, if calls are still accepted.
+    /// Enters a started call into the book, if calls are still accepted.
     pub(super) fn register(&self, pending: Pending) -> Result<u64, CallError> {
         if pending.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(CallError::Deadline);
+        }
+        let lead = Lead::take(self, &mut lock(&self.state));
+        // Whoever reads already will notice when the connection dies.
+        if let Some(Err(reason)) = lead.map(|mut lead| self.drain(&mut lead)) {
+            self.end(reason);
         }
         let mut state = lock(&self.state);
         if state.reason.is_some() {
@@ -169,26 +137,9 @@ impl Core {
         }
     }
 
-    /// Looks, when nobody reads, whether the connection still lives, so that a dead one is not written to.
-    pub(super) fn probe(&self) {
-        if !self.input_is_timed {
-            return;
-        }
-        let mut incoming = match self.incoming.try_lock() {
-            Ok(incoming) => incoming,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Whoever reads will notice.
-            Err(TryLockError::WouldBlock) => return,
-        };
-        if let Err(reason) = self.drain(&mut incoming) {
-            drop(incoming);
-            self.end(reason);
-        }
-    }
-
     /// Accepts no more calls, ends the connection, and every pending call with it, for the first reason there was.
     pub(super) fn end(&self, reason: CallError) {
-        let (reason, pending) = {
+        let (reason, pending, outgoing) = {
             let mut state = lock(&self.state);
             let reason = state.reason.get_or_insert(reason).clone();
             let pending = state.remove_all();
@@ -196,17 +147,18 @@ impl Core {
             self.reading_needed.notify_all();
             self.timer_needed.notify_all();
             self.settled.notify_all();
-            (reason, pending)
+            let outgoing = if reason.is_death() { state.outgoing.take() } else { None };
+            (reason, pending, outgoing)
         };
         // Before we close our side, after which the transport speaks of that and not of the peer.
-        let unread_from = self.unread_from(&reason, &pending);
+        let unread_from = outgoing.and_then(|mut outgoing| outgoing.unread_from());
         self.hangup.hang_up();
         for pending in pending {
-            let never_read = match (pending.sent_to, unread_from) {
-                (Some(last), Some(from)) => last > from,
+            let never_read = match (pending.sent_from, unread_from) {
+                (Some(first), Some(from)) => first >= from,
                 _ => false,
             };
-            let reason = match pending.sent_to {
+            let reason = match pending.sent_from {
                 None => CallError::ShutDown,
                 Some(_) if never_read => CallError::NotDelivered,
                 Some(_) => reason.clone(),
@@ -215,31 +167,18 @@ impl Core {
         }
     }
 
-    /// How far the server had read when it died, where the transport knows: later bytes never reached it.
-    fn unread_from(&self, reason: &CallError, pending: &[Pending]) -> Option<u64> {
-        if matches!(reason, CallError::ShutDown) || pending.is_empty() {
-            return None;
-        }
-        let mut outgoing = self.outgoing.try_lock().ok()?;
-        let unread = outgoing.output.unread()?;
-        outgoing.total.checked_sub(unread)
-    }
-
     pub(super) fn close(&self) -> Result<(), CallError> {
-        let ended = {
+        let (ended, lead) = {
             let mut state = lock(&self.state);
-            let ended = state.reason.is_some();
             if std::mem::replace(&mut state.closed, true) {
                 return Err(CallError::ShutDown);
             }
-            ended
+            (state.reason.is_some(), Lead::take(self, &mut state))
         };
-        if !ended && self.input_is_timed {
-            // What has arrived wins over the close; whoever reads just now is delivering it already.
-            if let Ok(mut incoming) = self.incoming.try_lock() {
-                // Whatever it is, the connection ends here.
-                let _ = self.drain(&mut incoming);
-            }
+        // What has arrived wins over the close; whoever reads just now is delivering it already.
+        if let Some(mut lead) = lead.filter(|_| !ended) {
+            // Whatever it meets, the connection ends here.
+            let _ = self.drain(&mut lead);
         }
         self.end(CallError::ShutDown);
         let threads = std::mem::take(&mut lock(&self.state).threads);
@@ -257,7 +196,7 @@ impl Core {
             let Some(pending) = state.forget(number) else {
                 return;
             };
-            if pending.sent_to.is_none() {
+            if pending.sent_from.is_none() {
                 // It may be waiting for its turn.
                 self.turn.notify_all();
             }
@@ -276,8 +215,8 @@ impl Core {
     }
 
     /// Finds somebody to read, now that nobody does.
-    pub(super) fn hand_over(&self, state: &mut MutexGuard<'_, State>) {
-        if state.leading {
+    pub(super) fn hand_over(&self, state: &mut State) {
+        if state.is_led() {
             return;
         }
         if let Some(number) = state.followers.pop_first() {

@@ -10,7 +10,8 @@ use std::{
 use super::{
     super::{CallError, connection::Until, lock},
     core::{Core, broken, garbage},
-    send::Sent,
+    lead::Lead,
+    send::{Outgoing, Sent, Turn},
     state::State,
 };
 
@@ -27,9 +28,14 @@ impl Core {
             return Ok(());
         }
         let mut state = lock(&self.state);
-        // Nobody else may take the lead before the thread has.
-        state.leading = true;
-        self.start_reader(&mut state)
+        // Nobody else ever reads.
+        let Some(incoming) = state.incoming.take() else {
+            return Ok(());
+        };
+        state.has_reader = true;
+        self.spawn(&mut state, "rpc-replies", move |core| {
+            core.lead_in_background(Lead::new(core, incoming));
+        })
     }
 
     /// Sees to it that somebody reads and somebody watches `deadline` when nobody waits for a call.
@@ -68,7 +74,7 @@ impl Core {
         self: &Arc<Self>,
         state: &mut MutexGuard<'_, State>,
         name: &str,
-        run: fn(&Self),
+        run: impl FnOnce(&Self) + Send + 'static,
     ) -> io::Result<()> {
         let core = Arc::clone(self);
         let thread = thread::Builder::new().name(name.into()).spawn(move || run(&core))?;
@@ -78,14 +84,10 @@ impl Core {
     }
 
     fn read_in_background(&self) {
-        if !self.input_is_timed {
-            self.lead_in_background();
-            return;
-        }
         let mut state = lock(&self.state);
         while state.reason.is_none() {
-            if !state.leading && state.started > 0 {
-                state = self.lead_unless_needed(state);
+            if !state.is_led() && state.started > 0 {
+                state = self.lead_unless_wanted(state);
                 continue;
             }
             if state.forgotten == 0 {
@@ -97,36 +99,35 @@ impl Core {
             state = self
                 .reading_needed
                 .wait_timeout_while(state, SLICE, |state| {
-                    state.reason.is_none() && (state.leading || state.started == 0)
+                    state.reason.is_none() && (state.is_led() || state.started == 0)
                 })
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
-            if !state.leading && state.leads == leads && state.forgotten > 0 {
-                state = self.lead_unless_needed(state);
+            if !state.is_led() && state.leads == leads && state.forgotten > 0 {
+                state = self.lead_unless_wanted(state);
             }
         }
     }
 
-    /// Leads, unless a caller is about to.
-    fn lead_unless_needed<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        if state.followers.is_empty() {
-            state.leading = true;
+    /// Leads, unless a caller wants to.
+    fn lead_unless_wanted<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        if !state.followers.is_empty() {
+            self.hand_over(&mut state);
+        } else if let Some(lead) = Lead::take(self, &mut state) {
             drop(state);
-            self.lead_in_background();
+            self.lead_in_background(lead);
             return lock(&self.state);
         }
-        self.hand_over(&mut state);
         state
     }
 
-    /// Reads while there are calls that nobody waits for; `State::leading` is set.
-    fn lead_in_background(&self) {
-        let mut incoming = lock(&self.incoming);
+    /// Reads while there are calls that nobody waits for.
+    fn lead_in_background(&self, mut lead: Lead<'_>) {
         let mut silent = 0;
         let reason = loop {
-            match incoming.next() {
+            match lead.next() {
                 Ok(Some(reply)) => {
-                    self.deliver(&incoming, reply);
+                    self.deliver(&lead, reply);
                     continue;
                 }
                 Ok(None) => {}
@@ -137,8 +138,7 @@ impl Core {
                 if state.started > 0 || !self.input_is_timed {
                     Until::Forever
                 } else if state.forgotten == 0 || !state.followers.is_empty() {
-                    state.leading = false;
-                    self.hand_over(&mut state);
+                    lead.give(&mut state);
                     return;
                 } else if silent < SILENT_SLICES {
                     Until::At(Instant::now() + SLICE)
@@ -146,16 +146,14 @@ impl Core {
                     Until::Forever
                 }
             };
-            match incoming.fill(until) {
+            match lead.fill(until) {
                 Ok(0) => break CallError::UnexpectedEof,
                 Ok(_) => silent = 0,
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => silent += 1,
                 Err(error) => break broken(error),
             }
         };
-        drop(incoming);
         self.end(reason);
-        lock(&self.state).leading = false;
     }
 
     /// Gives up started calls at their deadlines.
@@ -182,23 +180,29 @@ impl Core {
     }
 
     /// Leaves the rest of the frame, and the turn to write, to a thread.
-    pub(super) fn finish_in_background(self: &Arc<Self>) -> Sent {
+    pub(super) fn finish_in_background<'a>(self: &'a Arc<Self>, mut turn: Turn<'a>) -> Sent<'a> {
+        let Some(outgoing) = turn.leave_to_another() else {
+            return Sent::Yes(turn);
+        };
         let mut state = lock(&self.state);
-        match self.spawn(&mut state, "rpc-frame", Self::finish_frame) {
-            Ok(()) => Sent::Yes,
+        let spawned = self.spawn(&mut state, "rpc-frame", move |core| core.finish_frame(outgoing));
+        drop(state);
+        match spawned {
+            Ok(()) => Sent::Yes(turn),
             Err(error) => {
-                self.give_turn(&mut state);
-                Sent::Poisoned(broken(error))
+                // The frame is lost, and with it the connection.
+                let reason = broken(error);
+                self.refuse(&reason);
+                Sent::Poisoned(reason)
             }
         }
     }
 
-    fn finish_frame(&self) {
-        let result = lock(&self.outgoing).write_rest(Until::Forever);
-        // No call is accepted after a failure, so nobody takes the turn to append to half a frame.
-        if let Err(error) = result {
-            self.poison(broken(error));
+    fn finish_frame(&self, mut outgoing: Box<Outgoing>) {
+        match outgoing.write_rest(Until::Forever) {
+            Ok(()) => self.give_turn(&mut lock(&self.state), outgoing),
+            // Nobody may append to half a frame, so the turn is never given back.
+            Err(error) => self.poison(broken(error)),
         }
-        self.give_turn(&mut lock(&self.state));
     }
 }

@@ -2,15 +2,21 @@
 
 use std::{
     io,
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
 use serde::Serialize;
 
 use super::{
-    super::{CallError, connection::Until, lock},
-    core::{Core, Outgoing, broken},
+    super::{
+        CallError, Codec,
+        codec::Encoder,
+        connection::{Output, Until},
+        lock,
+    },
+    core::Core,
+    lead::Lead,
     state::{Pending, State},
 };
 
@@ -18,7 +24,7 @@ use super::{
 const DRAIN: Duration = Duration::from_millis(50);
 
 /// How a call wants to be written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct How {
     pub(super) deadline: Option<Instant>,
     /// The caller may be called away at any moment, so it must not sit in a write.
@@ -26,10 +32,9 @@ pub(super) struct How {
 }
 
 /// What became of a request.
-#[derive(Debug)]
-pub(super) enum Sent {
-    /// It is out, or certain to be.
-    Yes,
+pub(super) enum Sent<'a> {
+    /// It is out, or certain to be; in the latter case the turn is somebody else's.
+    Yes(Turn<'a>),
     /// The call ended meanwhile; its slot has the outcome.
     Ended,
     /// Nothing left, the call is out of the book and for the caller to complete, and this is why.
@@ -38,33 +43,122 @@ pub(super) enum Sent {
     Poisoned(CallError),
 }
 
+/// The half that is written to, and the frame in it.
+pub(super) struct Outgoing {
+    output: Box<dyn Output>,
+    encoder: Encoder,
+    frame: Vec<u8>,
+    /// How much of the frame has left.
+    done: usize,
+    /// How many bytes have left since the beginning.
+    total: u64,
+}
+
+impl Outgoing {
+    pub(super) fn new(output: Box<dyn Output>, codec: Codec) -> Self {
+        Self { output, encoder: Encoder::new(codec), frame: Vec::new(), done: 0, total: 0 }
+    }
+
+    /// Puts a request into the frame; when it does not fit, the frame is empty.
+    fn encode<A: Serialize + ?Sized>(
+        &mut self,
+        number: u64,
+        method: &str,
+        args: &A,
+        limit: usize,
+    ) -> Result<(), String> {
+        self.frame.clear();
+        self.done = 0;
+        // Left behind by a serializer that panicked.
+        self.encoder.roll_back();
+        let mut result = self.encoder.request(&mut self.frame, number, method, args);
+        let size = self.frame.len();
+        if size > limit {
+            result = Err(format!("{size} bytes are beyond the limit of {limit}"));
+        }
+        if result.is_err() {
+            self.encoder.roll_back();
+            self.frame = Vec::new();
+        }
+        result
+    }
+
+    /// Writes what is left of the frame.
+    pub(super) fn write_rest(&mut self, until: Until) -> io::Result<()> {
+        while self.done < self.frame.len() {
+            let n = self.output.write(&self.frame[self.done..], until)?;
+            if n == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.done += n;
+            self.total += n as u64;
+        }
+        self.encoder.commit();
+        Ok(())
+    }
+
+    /// How far a server that died had read, where the transport knows: later bytes never reached it.
+    pub(super) fn unread_from(&mut self) -> Option<u64> {
+        self.total.checked_sub(self.output.unread()?)
+    }
+}
+
 /// The right to write one frame; given back when dropped, also by a panic in somebody's `Serialize`.
-struct Turn<'a>(Option<&'a Core>);
+pub(super) struct Turn<'a> {
+    core: &'a Core,
+    // None once the frame is somebody else's to finish.
+    outgoing: Option<Box<Outgoing>>,
+}
+
+impl<'a> Turn<'a> {
+    /// Takes the turn if it is free, for call `number`, which stands in the book.
+    pub(super) fn take(core: &'a Core, state: &mut State, number: u64) -> Option<Self> {
+        let outgoing = state.outgoing.take()?;
+        if let Some(pending) = state.get_mut(number) {
+            // From here on nobody can tell whether it will be sent.
+            pending.sent_from = Some(outgoing.total);
+        }
+        Some(Self { core, outgoing: Some(outgoing) })
+    }
+
+    /// Somebody else will finish the frame and give the turn back.
+    pub(super) fn leave_to_another(&mut self) -> Option<Box<Outgoing>> {
+        let mut outgoing = self.outgoing.take()?;
+        outgoing.encoder.commit();
+        Some(outgoing)
+    }
+
+    /// Gives it back.
+    pub(super) fn give(mut self, state: &mut State) {
+        if let Some(outgoing) = self.outgoing.take() {
+            self.core.give_turn(state, outgoing);
+        }
+    }
+}
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        if let Some(core) = self.0 {
-            let mut state = lock(&core.state);
-            core.give_turn(&mut state);
+        if let Some(outgoing) = self.outgoing.take() {
+            self.core.give_turn(&mut lock(&self.core.state), outgoing);
         }
     }
 }
 
 impl Core {
-    pub(super) fn give_turn(&self, state: &mut MutexGuard<'_, State>) {
-        state.writing = false;
+    pub(super) fn give_turn(&self, state: &mut State, outgoing: Box<Outgoing>) {
+        state.outgoing = Some(outgoing);
         if state.queued > 0 {
             self.turn.notify_one();
         }
     }
 
     /// Waits for the turn to write the frame of call `number`.
-    fn take_turn(&self, number: u64, deadline: Option<Instant>) -> Result<Turn<'_>, Sent> {
+    fn take_turn(&self, number: u64, deadline: Option<Instant>) -> Result<Turn<'_>, Sent<'_>> {
         let mut state = lock(&self.state);
         loop {
             if state.get(number).is_none() {
                 // The wake-up that brought us here may have been meant for the next in the queue.
-                if !state.writing && state.queued > 0 {
+                if state.outgoing.is_some() && state.queued > 0 {
                     self.turn.notify_one();
                 }
                 return Err(Sent::Ended);
@@ -75,9 +169,8 @@ impl Core {
                     None => Sent::Ended,
                 });
             }
-            if !state.writing {
-                state.writing = true;
-                return Ok(Turn(Some(self)));
+            if let Some(turn) = Turn::take(self, &mut state, number) {
+                return Ok(turn);
             }
             state.queued += 1;
             state = match deadline {
@@ -98,108 +191,88 @@ impl Core {
         }
     }
 
-    /// Writes the request of call `number`, which stands in the book.
-    pub(super) fn send<A: Serialize + ?Sized>(
-        self: &Arc<Self>,
+    /// Writes the request of call `number`, which stands in the book. The caller may have the turn already, and may be
+    /// the one who reads, which it is no more if the write has to wait: what the server waits to say must be read.
+    pub(super) fn send<'a, A: Serialize + ?Sized>(
+        self: &'a Arc<Self>,
         number: u64,
-        method: &str,
-        args: &A,
+        turn: Option<Turn<'a>>,
+        lead: &mut Option<Lead<'_>>,
+        request: (&str, &A),
         how: How,
-    ) -> Sent {
-        self.probe();
-        let mut turn = match self.take_turn(number, how.deadline) {
+    ) -> Sent<'a> {
+        let turn = match turn {
+            Some(turn) => Ok(turn),
+            None => {
+                *lead = None;
+                self.take_turn(number, how.deadline)
+            }
+        };
+        let mut turn = match turn {
             Ok(turn) => turn,
             Err(sent) => return sent,
         };
-        let mut outgoing = lock(&self.outgoing);
-        let out = &mut *outgoing;
-        out.frame.clear();
-        out.done = 0;
-        // Left behind by a serializer that panicked.
-        out.encoder.roll_back();
-        let encoded = out.encoder.request(&mut out.frame, number, method, args).and_then(|()| {
-            if out.frame.len() <= self.limit {
-                return Ok(());
-            }
-            let size = out.frame.len();
-            Err(format!("{size} bytes are beyond the limit of {}", self.limit))
-        });
-        if let Err(text) = encoded {
-            out.encoder.roll_back();
-            if out.frame.len() > self.limit {
-                out.frame = Vec::new();
-            }
-            return self.take_back(number, CallError::Encode(text));
-        }
-        {
-            let mut state = lock(&self.state);
-            match state.get_mut(number) {
-                Some(pending) => pending.sent_to = Some(out.total + out.frame.len() as u64),
-                None => return Sent::Ended,
-            }
-        }
-        let until = match how {
-            How { yields: true, .. } => Until::Now,
-            How { deadline, .. } => Until::deadline(deadline),
+        let Some(out) = &mut turn.outgoing else {
+            return Sent::Yes(turn);
         };
-        if until != Until::Forever && !self.output_is_timed {
-            outgoing.encoder.commit();
-            turn.0 = None;
-            drop(outgoing);
-            return self.finish_in_background();
+        let (method, args) = request;
+        if let Err(text) = out.encode(number, method, args, self.limit) {
+            return self.unsend(number, CallError::Encode(text));
         }
-        match outgoing.write_rest(until) {
-            Ok(()) => Sent::Yes,
-            Err(error) if is_timeout(&error) && (outgoing.done > 0 || how.yields) => {
-                // Never half a frame: the rest goes out from our own copy, whatever becomes of the caller.
-                outgoing.encoder.commit();
-                turn.0 = None;
-                drop(outgoing);
-                self.finish_in_background()
+        if how != How::default() && !self.output_is_timed {
+            return self.finish_in_background(turn);
+        }
+        let mut result = Err(io::ErrorKind::WouldBlock.into());
+        if lead.is_some() || how.yields {
+            result = out.write_rest(Until::Now);
+        }
+        if is_timeout(&result) && !how.yields {
+            *lead = None;
+            result = out.write_rest(Until::deadline(how.deadline));
+        }
+        let done = out.done;
+        match result {
+            Ok(()) => Sent::Yes(turn),
+            // Never half a frame: the rest goes out from our own copy, whatever becomes of the caller.
+            Err(_) if is_timeout(&result) && (done > 0 || how.yields) => {
+                self.finish_in_background(turn)
             }
-            Err(error) if outgoing.done == 0 => {
-                outgoing.encoder.roll_back();
-                drop(outgoing);
-                if is_timeout(&error) {
-                    return self.unsend(number, CallError::Deadline);
-                }
-                let error = Arc::new(error);
-                self.refuse(&CallError::Broken(Arc::clone(&error)));
-                let sent = self.unsend(number, CallError::NotSent(Arc::clone(&error)));
-                drop(turn);
-                self.poison(CallError::Broken(error));
-                sent
-            }
+            Err(_) if is_timeout(&result) => self.unsend(number, CallError::Deadline),
             Err(error) => {
-                let reason = broken(error);
+                let error = Arc::new(error);
+                let reason = CallError::Broken(Arc::clone(&error));
                 // Before the turn is given back: nobody may append to half a frame.
                 self.refuse(&reason);
-                Sent::Poisoned(reason)
+                drop(turn);
+                if done > 0 {
+                    return Sent::Poisoned(reason);
+                }
+                let sent = self.unsend(number, CallError::NotSent(error));
+                *lead = None;
+                self.poison(reason);
+                sent
             }
         }
     }
 
     /// Accepts no more calls.
-    fn refuse(&self, reason: &CallError) {
+    pub(super) fn refuse(&self, reason: &CallError) {
         let mut state = lock(&self.state);
         state.reason.get_or_insert_with(|| reason.clone());
         self.turn.notify_all();
     }
 
-    /// Takes a call that was never sent out of the book.
-    fn take_back(&self, number: u64, error: CallError) -> Sent {
-        match lock(&self.state).remove(number) {
+    /// Takes a call out of the book of which no byte left, though it was said that it is being sent.
+    fn unsend(&self, number: u64, error: CallError) -> Sent<'static> {
+        let mut state = lock(&self.state);
+        match state.remove(number) {
             Some(pending) => Sent::No(pending, error),
-            None => Sent::Ended,
+            None => {
+                // Whoever took it out expects a reply that will not come.
+                state.forgotten = state.forgotten.saturating_sub(1);
+                Sent::Ended
+            }
         }
-    }
-
-    /// The same for one of which it was said that it is being sent, and no byte left.
-    fn unsend(&self, number: u64, error: CallError) -> Sent {
-        if let Some(pending) = lock(&self.state).get_mut(number) {
-            pending.sent_to = None;
-        }
-        self.take_back(number, error)
     }
 
     /// Accepts no more calls, lets the replies that are on their way arrive, and ends the connection.
@@ -208,12 +281,10 @@ impl Core {
         let lead = {
             self.refuse(&reason);
             let mut state = lock(&self.state);
-            let lead = !state.leading && state.len() > 0;
-            state.leading |= lead;
-            lead
+            if state.len() > 0 { Lead::take(self, &mut state) } else { None }
         };
-        if lead {
-            self.lead_until(until);
+        if let Some(lead) = lead {
+            self.lead_until(lead, until);
         } else {
             // Whoever reads delivers what arrives; it is done when nobody waits any more.
             let state = lock(&self.state);
@@ -239,9 +310,10 @@ impl Core {
             }
             return;
         }
-        match self.send(number, method, args, how) {
-            Sent::Yes => {
+        match self.send(number, None, &mut None, (method, args), how) {
+            Sent::Yes(turn) => {
                 let mut state = lock(&self.state);
+                turn.give(&mut state);
                 self.hand_over(&mut state);
             }
             Sent::Ended => {}
@@ -251,22 +323,9 @@ impl Core {
     }
 }
 
-impl Outgoing {
-    /// Writes what is left of the frame.
-    pub(super) fn write_rest(&mut self, until: Until) -> io::Result<()> {
-        while self.done < self.frame.len() {
-            let n = self.output.write(&self.frame[self.done..], until)?;
-            if n == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            self.done += n;
-            self.total += n as u64;
-        }
-        self.encoder.commit();
-        Ok(())
-    }
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
+fn is_timeout(result: &io::Result<()>) -> bool {
+    matches!(
+        result.as_ref().map_err(io::Error::kind),
+        Err(io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
+    )
 }

@@ -8,10 +8,14 @@ use std::{
     time::Instant,
 };
 
-use super::super::{
-    CallError, Slot,
-    codec::OwnedBody,
-    completions::{CallId, Completions},
+use super::{
+    super::{
+        CallError, Slot,
+        codec::OwnedBody,
+        completions::{CallId, Completions},
+    },
+    lead::Incoming,
+    send::Outgoing,
 };
 
 /// What ends a call: the body of its reply, or why there is none.
@@ -26,11 +30,11 @@ pub(super) struct Pending {
     pub(super) deadline: Option<Instant>,
     /// Nobody need be waiting for it, so the connection must be read in the background.
     pub(super) started: bool,
-    /// Its frame may have reached the server, of which these are the last bytes, counted from the first ever written.
-    pub(super) sent_to: Option<u64>,
+    /// Its frame may have reached the server; so many bytes had been written before it.
+    pub(super) sent_from: Option<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct State {
     /// Sequence numbers are never used twice, not even that of a call which was never sent.
     next: u64,
@@ -43,18 +47,20 @@ pub(super) struct State {
     pub(super) followers: BTreeSet<u64>,
     /// Deadlines of started calls.
     pub(super) deadlines: BTreeSet<(Instant, u64)>,
-    /// Somebody reads the connection.
-    pub(super) leading: bool,
+    /// What is read from; away while somebody does.
+    pub(super) incoming: Option<Box<Incoming>>,
     /// How often a caller has begun to read.
     pub(super) leads: u64,
-    /// Somebody writes a frame.
-    pub(super) writing: bool,
+    /// What is written to; away while somebody does.
+    pub(super) outgoing: Option<Box<Outgoing>>,
     /// How many wait for their turn to write.
     pub(super) queued: usize,
     /// Why the connection ended; the first reason stays. No call is accepted any more.
     pub(super) reason: Option<CallError>,
     pub(super) closed: bool,
     pub(super) dropped: u64,
+    /// Empty slots that no call holds any more.
+    pub(super) spare: Vec<Arc<Slot<Outcome>>>,
     pub(super) has_reader: bool,
     pub(super) has_timer: bool,
     /// To be joined when the client closes.
@@ -62,6 +68,19 @@ pub(super) struct State {
 }
 
 impl State {
+    pub(super) fn new(incoming: Incoming, outgoing: Outgoing) -> Self {
+        Self {
+            incoming: Some(Box::new(incoming)),
+            outgoing: Some(Box::new(outgoing)),
+            ..Self::default()
+        }
+    }
+
+    /// Whether somebody reads.
+    pub(super) fn is_led(&self) -> bool {
+        self.incoming.is_none()
+    }
+
     /// Enters a call into the book.
     pub(super) fn insert(&mut self, pending: Pending) -> u64 {
         let number = self.next;
@@ -93,7 +112,7 @@ impl State {
     /// Takes a call out of the book whose reply, if one is to come, will be dropped.
     pub(super) fn forget(&mut self, number: u64) -> Option<Pending> {
         let pending = self.remove(number)?;
-        if pending.sent_to.is_some() {
+        if pending.sent_from.is_some() {
             self.forgotten += 1;
         }
         Some(pending)

@@ -8,6 +8,7 @@
 //! The length counts what follows it. Varints are little-endian base 128. A null call fits a cache line in
 //! both directions; that is why a reply does not repeat the method's name.
 
+use postcard::ser_flavors::Flavor;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{BodyAt, Buffer, Form, Garbage, MethodName, Reply, ReplyTo, Request};
@@ -43,9 +44,7 @@ pub(super) fn request(buffer: &mut Buffer) -> Result<Option<Request>, Garbage> {
     let parse = |rest: &mut &[u8]| {
         let number = take_varint(rest)?;
         let length = usize::try_from(take_varint(rest)?).ok()?;
-        let method = rest.get(..length)?;
-        std::str::from_utf8(method).ok()?;
-        *rest = &rest[length..];
+        *rest = rest.get(length..)?;
         Some((number, length))
     };
     let Some((number, length)) = parse(&mut rest) else {
@@ -124,9 +123,30 @@ fn write_frame(
 }
 
 fn write_body<T: Serialize + ?Sized>(out: &mut Vec<u8>, body: &T) -> Result<(), String> {
-    let bytes = std::mem::take(out);
-    *out = postcard::to_extend(body, bytes).map_err(|error| error.to_string())?;
-    Ok(())
+    postcard::serialize_with_flavor(body, Append(out)).map_err(|error| error.to_string())
+}
+
+/// Writes behind what is there.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Append<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {

@@ -106,6 +106,13 @@ pub(crate) struct Reply {
     pub(crate) result: Result<BodyAt, String>,
 }
 
+impl Reply {
+    /// The length of its body.
+    pub(crate) fn len(&self) -> usize {
+        self.result.as_ref().map_or(0, |body| body.range.len())
+    }
+}
+
 /// A body that lies in the buffer, until the buffer is used again.
 #[derive(Debug)]
 pub(crate) struct BodyAt {

@@ -1,6 +1,9 @@
 //! Pipe ends as the halves of a connection: their deadlines do the timing, their controls the hanging up.
 
-use std::io;
+use std::{
+    io, thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     ends::{Control, ReadEnd, WriteEnd},
@@ -8,6 +11,9 @@ use crate::{
 };
 
 use super::{Hangup, Input, Output, Until};
+
+/// How long one end of a stream may take to hear what the other has heard: that the peer is dead.
+const DEATH_KNELL: Duration = Duration::from_millis(100);
 
 pub(super) struct EndInput<R> {
     end: R,
@@ -72,12 +78,26 @@ impl<W: WriteEnd> Output for EndOutput<W> {
 
     fn unread(&mut self) -> Option<u64> {
         arm(&self.control, &mut self.armed, Until::Now);
-        // The peer is dead or has hung up, so the byte goes nowhere; the end answers with what it knows.
-        let error = self.end.try_write(&[0]).err()?;
-        match Error::of(&error) {
-            Some(Error::PeerDied { unconsumed }) => *unconsumed,
-            _ => None,
+        let until = Instant::now() + DEATH_KNELL;
+        let mut sent_in_vain = 0;
+        // The bytes go nowhere; the end answers with what it knows once it has heard what the other end has.
+        while Instant::now() < until {
+            let error = match self.end.try_write(&[0]) {
+                Ok(n) => {
+                    sent_in_vain += n as u64;
+                    thread::sleep(Duration::from_millis(1));
+                    continue;
+                }
+                Err(error) => error,
+            };
+            return match Error::of(&error) {
+                Some(Error::PeerDied { unconsumed }) => {
+                    unconsumed.as_ref()?.checked_sub(sent_in_vain)
+                }
+                _ => None,
+            };
         }
+        None
     }
 }
 

@@ -61,7 +61,7 @@ pub trait Output: Send {
         true
     }
 
-    /// Once the connection is dead: how many of the bytes written the peer never read, where that can be known.
+    /// Once the peer is known to be dead: how many of the bytes written it never read, where that can be known.
     fn unread(&mut self) -> Option<u64> {
         None
     }

@@ -4,6 +4,7 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::MutexGuard,
+    time::{Duration, Instant},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -29,6 +30,16 @@ pub(super) struct Exchange<'a> {
     /// The method, and the turn under which it is executed by the thread that reads.
     pub(super) inline: Option<(u32, u64)>,
     pub(super) name: &'a str,
+    pub(super) time: Time,
+}
+
+/// How long the method itself took, where that is to be known.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Time {
+    Unwanted,
+    Wanted,
+    Since(Instant),
+    Took(Duration),
 }
 
 impl Exchange<'_> {
@@ -43,8 +54,18 @@ impl Exchange<'_> {
     /// The arguments are read, and from here on the method may take its time: others may read the connection.
     pub(super) fn begin(&mut self) {
         self.source = Source::Used;
+        if let Time::Wanted = self.time {
+            self.time = Time::Since(Instant::now());
+        }
         if let Some((method, turn)) = self.inline.take() {
             self.session.begin(method, turn);
+        }
+    }
+
+    /// The method has returned.
+    pub(super) fn returned(&mut self) {
+        if let Time::Since(began) = self.time {
+            self.time = Time::Took(began.elapsed());
         }
     }
 

@@ -90,6 +90,7 @@ where
         }));
         // After a panic while reading the arguments this was not done.
         exchange.begin();
+        exchange.returned();
         match result {
             Ok(Ok(reply)) => exchange.reply(&reply),
             Ok(Err(text)) => exchange.fail(&text),
@@ -113,6 +114,9 @@ impl fmt::Debug for Method {
     }
 }
 
+/// The index of what stands for a missing method.
+const MISSING: u32 = u32::MAX;
+
 /// Stands for a method that does not exist.
 struct Missing(String);
 
@@ -135,7 +139,7 @@ impl Method {
     }
 
     fn missing(text: &str, name: &str) -> Arc<Self> {
-        Self::new(name, u32::MAX, Box::new(Missing(format!("{text}{name}"))))
+        Self::new(name, MISSING, Box::new(Missing(format!("{text}{name}"))))
     }
 
     pub(super) fn run(&self, exchange: &mut Exchange<'_>) {
@@ -146,9 +150,9 @@ impl Method {
         &self.name
     }
 
-    /// Whether this is a method, and will be found again.
-    pub(super) fn is_registered(&self) -> bool {
-        self.index != u32::MAX
+    /// Whether this is the method of this name, and not what stands for a missing one.
+    pub(super) fn is(&self, name: &[u8]) -> bool {
+        self.index != MISSING && self.name.as_bytes() == name
     }
 
     pub(super) fn index(&self) -> u32 {
@@ -205,7 +209,9 @@ impl Registry {
     }
 
     /// The method a request names, or one that tells its caller why there is none.
-    pub(super) fn find(&self, name: &str) -> Arc<Method> {
+    pub(super) fn find(&self, name: &[u8]) -> Arc<Method> {
+        // Names are text; of one that is not the rest is enough to tell the caller.
+        let name = &*String::from_utf8_lossy(name);
         let Some((service, method)) = name.rsplit_once('.') else {
             return Method::missing("rpc: service/method request ill-formed: ", name);
         };

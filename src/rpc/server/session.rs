@@ -8,7 +8,7 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Arc, Condvar, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -23,7 +23,7 @@ use super::{
         lock,
     },
     crew::CrewHandle,
-    exchange::{Exchange, Source},
+    exchange::{Exchange, Source, Time},
     service::{Method, Registry},
 };
 
@@ -50,8 +50,6 @@ pub(super) struct Incoming {
     input: Box<dyn Input>,
     pub(super) buffer: Buffer,
     decoder: Decoder,
-    // The method of the last request, which is often that of the next.
-    last: Option<Arc<Method>>,
 }
 
 struct Outgoing {
@@ -102,7 +100,6 @@ impl Session {
                 input,
                 buffer: Buffer::new(limits.message),
                 decoder: Decoder::new(codec),
-                last: None,
             }),
             outgoing: Mutex::new(Outgoing {
                 output,
@@ -142,38 +139,36 @@ impl Session {
 
     /// Reads requests and sees to their execution, until the connection ends or somebody else leads.
     fn lead(self: &Arc<Self>, mut turn: u64) {
+        // The method of the last request is often that of the next.
+        let mut last: Option<Arc<Method>> = None;
         let ended = loop {
             let mut incoming = lock(&self.incoming);
             let Some(request) = incoming.next() else {
                 break true;
             };
             let name = match &request.method {
-                MethodName::At(range) => {
-                    std::str::from_utf8(incoming.buffer.slice(range)).unwrap_or_default()
-                }
-                MethodName::Owned(name) => name,
+                MethodName::At(range) => incoming.buffer.slice(range),
+                MethodName::Owned(name) => name.as_bytes(),
             };
-            let method = match &incoming.last {
-                Some(last) if last.name() == name => Arc::clone(last),
-                _ => self.registry.find(name),
-            };
+            // One that was missing may be registered now.
+            if last.as_ref().is_none_or(|last| !last.is(name)) {
+                last = None;
+            }
+            let method = last.get_or_insert_with(|| self.registry.find(name));
             if method.is_slow() || self.is_full() {
                 let body = request.body.to_owned(&incoming.buffer);
                 drop(incoming);
+                let method = Arc::clone(method);
                 self.dispatch(Job { method, to: request.to, body });
                 continue;
-            }
-            let name = method.name();
-            let known = incoming.last.as_ref();
-            if method.is_registered() && known.is_none_or(|last| last.name() != name) {
-                incoming.last = Some(Arc::clone(&method));
             }
             method.run(&mut Exchange {
                 session: self,
                 to: request.to,
                 source: Source::Buffer(incoming, request.body),
                 inline: Some((method.index(), turn)),
-                name,
+                name: method.name(),
+                time: Time::Unwanted,
             });
             if !self.finish(turn) {
                 break false;
@@ -258,15 +253,19 @@ impl Session {
     }
 
     fn execute(&self, job: Job) {
-        let started = Instant::now();
-        job.method.run(&mut Exchange {
+        let mut exchange = Exchange {
             session: self,
             to: job.to,
             source: Source::Owned(job.body),
             inline: None,
             name: job.method.name(),
-        });
-        job.method.ran(started.elapsed() < QUICK);
+            time: Time::Wanted,
+        };
+        job.method.run(&mut exchange);
+        // Only the method counts: sending may wait for others who send.
+        if let Time::Took(time) = exchange.time {
+            job.method.ran(time < QUICK);
+        }
     }
 
     /// This thread has done its call, or, as leader, has read to the end. It does what waits to be done; the last one ends the
