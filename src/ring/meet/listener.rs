@@ -1,12 +1,12 @@
 //! A path at which strangers meet.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::ErrorKind,
     os::{
         fd::{AsFd, BorrowedFd},
         unix::{
-            fs::{FileTypeExt, MetadataExt},
+            fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
             net::{UnixListener, UnixStream},
         },
     },
@@ -155,6 +155,10 @@ impl Options {
         super::super::options::check_capacity(self.capacity)?;
         let path = path.as_ref();
         let failed = |e: std::io::Error| io_error(format!("listening at {}", path.display()), &e);
+        if path.as_os_str().is_empty() {
+            // The kernel would take it for a wish for a name outside the file system, where no permissions hold.
+            return Err(os_error("listening at an empty path", Errno::ENOENT));
+        }
         // Two processes that both find a stale path must not both take it.
         let _lock = lock_directory(path)?;
         match fs::symlink_metadata(path) {
@@ -229,7 +233,10 @@ fn lock_directory(path: &Path) -> Result<Flock<File>, Error> {
         _ => Path::new("."),
     };
     let failed = |e: std::io::Error| io_error(format!("opening {}", directory.display()), &e);
-    let mut file = File::open(directory).map_err(failed)?;
+    // Nothing but a directory: the opening of a fifo would wait for somebody who writes to it.
+    let mut open = OpenOptions::new();
+    let mut file =
+        open.read(true).custom_flags(libc::O_DIRECTORY).open(directory).map_err(failed)?;
     let deadline = Moment::now().after(DIRECTORY_PATIENCE);
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
