@@ -229,7 +229,7 @@ fn another_user_is_turned_away() {
     let mut command = std::process::Command::new(&program);
     command.args(["cat", "--connect"]).arg(place.path()).stdin(Stdio::null());
     command.stdout(Stdio::piped()).uid(65534);
-    Side::start(command).fails("is not let in");
+    Side::start(command).fails("the peer runs as user 0");
     connect(&place.path(), |_| {}).ends_well();
     let ended = listener.end();
     assert!(ended.status.success(), "{ended:?}");

@@ -1,6 +1,7 @@
 //! The handshake over a connected socket: hello, welcome, and nothing else.
 
 use std::{
+    io::ErrorKind,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
@@ -14,13 +15,16 @@ use crate::{
     ring::{
         Options, Reader, Stream, Writer,
         doorbell::pollable::{Doorbell, Light, Switch},
-        memory::split::{
-            ConsumerFile, ProducerFiles, create_consumer, create_producer, join, open_consumer,
-            open_producer,
+        memory::{
+            compact,
+            split::{
+                ConsumerFile, ProducerFiles, create_consumer, create_producer, join, open_consumer,
+                open_producer,
+            },
         },
         options::check_capacity,
         peer::Link,
-        wait::Fences,
+        wait::{Fences, Sleeper},
     },
     sys::{
         clock::Moment,
@@ -32,10 +36,16 @@ use crate::{
 /// Greets first: the side that connected, or a child.
 pub(crate) fn connect(socket: UnixStream, options: &Options) -> Result<Stream, Error> {
     let deadline = prepare(&socket, options)?;
-    check_user(&socket, options)?;
+    admit(&socket, options)?;
     let own = Own::create(options)?;
-    own.send(&socket, &Greeting::Hello(own.offer()), deadline)?;
-    let (greeting, from) = receive(&socket, deadline)?;
+    let (greeting, from) = match own.send(&socket, &Greeting::Hello(own.offer()), deadline) {
+        Ok(()) => receive(&socket, deadline)?,
+        // Whoever hung up before it heard anything may have said why.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+            receive(&socket, deadline).map_err(|_| error)?
+        }
+        Err(error) => return Err(error),
+    };
     match greeting {
         Greeting::Welcome(peer, answered) if answered == own.producer.header.nonce => {
             let peer = Peer::open(peer, from, options)?;
@@ -53,8 +63,7 @@ pub(crate) fn connect(socket: UnixStream, options: &Options) -> Result<Stream, E
 /// Answers: the side that accepted, or a parent.
 pub(crate) fn accept(socket: UnixStream, options: &Options) -> Result<Stream, Error> {
     let deadline = prepare(&socket, options)?;
-    let result =
-        check_user(&socket, options).and_then(|()| accept_hello(&socket, options, deadline));
+    let result = admit(&socket, options).and_then(|()| accept_hello(&socket, options, deadline));
     match result {
         Ok((own, peer)) => Ok(stream(socket, own, peer, options)),
         Err(error) => {
@@ -92,13 +101,15 @@ fn prepare(socket: &UnixStream, options: &Options) -> Result<Moment, Error> {
     Ok(Moment::now().after(options.handshake_timeout))
 }
 
-/// Refuses a peer of another user, unless such are let in.
-fn check_user(socket: &UnixStream, options: &Options) -> Result<(), Error> {
-    let peer = socket::credentials(socket).map_err(|e| io_error("asking who the peer is", &e))?;
+/// Refuses a peer of another user, unless the options let it in.
+fn admit(socket: &UnixStream, options: &Options) -> Result<(), Error> {
+    let failed = |e| io_error("asking who the peer is", &e);
+    let peer = socket::credentials(socket).map_err(failed)?;
     if options.any_user || peer.uid == nix::unistd::geteuid().as_raw() {
         return Ok(());
     }
-    Err(Error::Refused(format!("user {} is not let in (Options::any_user)", peer.uid).into()))
+    let uid = peer.uid;
+    Err(Error::Refused(format!("the peer runs as user {uid}; Options::any_user lets it in").into()))
 }
 
 /// What this side makes: the files it writes, what it polls, and the descriptors of both until they are sent.
@@ -234,6 +245,11 @@ pub(crate) fn receive_handover(
         (Greeting::Handover(handover), Ok([file])) => {
             let capacity = usize::try_from(handover.header.capacity).unwrap_or(usize::MAX);
             check_capacity(capacity)?;
+            let fits = handover.header.data_offset == compact::DATA as u64
+                && handover.sleeps < Sleeper::MOST;
+            if !fits {
+                return Err(Error::Refused("the handover says what cannot be".into()));
+            }
             Ok((handover, file, from.pidfd))
         }
         _ => Err(Error::Refused("the parent left something that is no handover".into())),
@@ -273,7 +289,7 @@ fn receive(socket: &UnixStream, deadline: Moment) -> Result<(Greeting, Received)
 
 fn lost(error: &std::io::Error) -> Error {
     match error.kind() {
-        std::io::ErrorKind::TimedOut => Error::Timeout,
+        ErrorKind::TimedOut => Error::Timeout,
         _ => io_error("exchanging greetings with the peer", error),
     }
 }
