@@ -167,16 +167,15 @@ impl Waiting {
                 Woke::LookAgain => self.stats.wakes_received += 1,
                 Woke::DeadlinePassed if until == limit => return Waited::TimeIsUp,
                 Woke::DeadlinePassed => {}
-                Woke::Unavailable => {
-                    if end.is_due(&mut Some(start)) {
-                        return Waited::TimeIsUp;
-                    }
-                    std::thread::sleep(DOZE);
-                }
+                Woke::Unavailable => std::thread::sleep(DOZE),
             }
             if awake() {
                 self.patience.slept(Moment::now().since(began));
                 return Waited::Look;
+            }
+            // Not left to the kernel: a peer that rings without end lets no sleep last until its deadline.
+            if end.is_due(&mut Some(start)) {
+                return Waited::TimeIsUp;
             }
         }
     }
