@@ -44,6 +44,8 @@ pub(crate) mod attention {
     pub(crate) const NONBLOCKING: u32 = 4;
     /// The process on the other side is gone.
     pub(crate) const PEER_DIED: u32 = 8;
+    /// The end has an answer that it gives for ever, whatever the shared words say later.
+    pub(crate) const ENDED: u32 = 16;
     /// What a blocked call must return for.
     pub(crate) const ENDS_WAIT: u32 = CLOSED | NONBLOCKING | PEER_DIED;
 }
@@ -350,9 +352,8 @@ impl End {
     /// Makes a call that is blocked on this end look again, and a poll return.
     fn interrupt(&self) {
         self.own_bell().ring();
-        if let Some(light) = self.light() {
-            light.raise();
-        }
+        let Some(light) = self.light() else { return };
+        if self.is_over() { light.raise_for_good() } else { light.raise() }
     }
 
     /// What this end polls, if it is made for that.
@@ -419,6 +420,20 @@ impl End {
         // ORDER(E6): synchronizes with the Acquire in `peer_is_dead`; the kernel told of the death after the peer's last store.
         self.attention.fetch_or(attention::PEER_DIED, Ordering::Release);
         self.interrupt();
+    }
+
+    /// Sends every later call the slow way, where the final answer is found, and makes every poll return.
+    pub(crate) fn set_ended(&self) {
+        self.set_attention(attention::ENDED, true);
+        if let Some(light) = self.light() {
+            light.raise_for_good();
+        }
+    }
+
+    /// Whether no call will wait any more.
+    pub(crate) fn is_over(&self) -> bool {
+        let over = attention::CLOSED | attention::PEER_DIED | attention::ENDED;
+        self.attention() & over != 0
     }
 
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) {

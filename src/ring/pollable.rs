@@ -6,12 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    Reader, Writer,
-    core::layout::ARMED,
-    end::{End, attention},
-    waiting::Waiting,
-};
+use super::{Reader, Writer, core::layout::ARMED, end::End, waiting::Waiting};
 use crate::{error::Error, sync::Ordering};
 
 /// An end with a descriptor that is readable whenever the end would not block: a [`Reader`] when there is something to
@@ -51,9 +46,9 @@ impl Reader {
             // A corrupt position shows at the next read, which therefore must come.
             let _ = self.core.refresh();
         }
-        let (core, ended) = (&self.core, self.has_ended());
+        let core = &self.core;
         let want = core.pos().wrapping_add(1);
-        self.waiting.settle(&self.end, want, || ended || core.worth_a_look(1));
+        self.waiting.settle(&self.end, want, || core.worth_a_look(1));
     }
 }
 
@@ -80,15 +75,14 @@ impl Waiting {
     /// Raises the end's light if it is `ready`, otherwise puts it out and asks the peer to raise it.
     fn settle(&mut self, end: &End, want: u64, ready: impl Fn() -> bool) {
         let Some(light) = end.light() else { return };
-        let over = || end.attention() & (attention::CLOSED | attention::PEER_DIED) != 0;
-        if !ready() && !over() {
+        if !ready() && !end.is_over() {
             light.clear();
             self.raised = false;
             self.sleeper.announce(&end.own().sleep, want, ARMED);
             // ORDER(E3): as in `Sleeper::sleep`; either the peer sees that we are armed, or we see what it published.
             // Without a fence the light stays on, and polling turns into looking.
             let fenced = cfg!(mutant = "no_fence_in_arming") || end.fences().before_second_look();
-            if fenced && !ready() && !over() {
+            if fenced && !ready() && !end.is_over() {
                 return;
             }
             end.own().sleep.parked.store(0, Ordering::Relaxed);

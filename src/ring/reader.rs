@@ -89,11 +89,6 @@ impl Reader {
         self.settle();
     }
 
-    /// Whether nothing more will come.
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended.is_some()
-    }
-
     /// Bytes the ring holds at most.
     pub fn capacity(&self) -> usize {
         self.core.capacity() as usize
@@ -176,7 +171,7 @@ impl Reader {
             let ended = ending(state, died);
             match ended {
                 Some(ending) if there == 0 => {
-                    self.ended = Some(ending.clone());
+                    self.end_with(ending.clone());
                     return ending.map_or(Ok(0), |error| Err(error.into()));
                 }
                 Some(_) if !past => return Ok(there),
@@ -213,13 +208,19 @@ impl Reader {
         Ok(())
     }
 
+    /// Gives this answer from now on. What is known to be in the ring must not be read behind it.
+    fn end_with(&mut self, ending: Option<Error>) {
+        self.ended = Some(ending);
+        self.end.set_ended();
+    }
+
     #[cold]
     pub(super) fn failed(&mut self, failure: Failure) -> io::Error {
         let error = match failure {
             Failure::WouldBlock => return would_block(),
             Failure::Corrupt(corrupt) => {
                 let error = Error::Corrupt(corrupt.0);
-                self.ended = Some(Some(error.clone()));
+                self.end_with(Some(error.clone()));
                 error
             }
             Failure::Error(error) => error,

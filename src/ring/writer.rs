@@ -227,6 +227,7 @@ impl Writer {
                 PeerState::Open => None,
             };
             if self.ended.is_some() {
+                self.end.set_ended();
                 continue;
             }
             if late {
@@ -266,6 +267,8 @@ impl Writer {
             Failure::Corrupt(corrupt) => {
                 let error = Error::Corrupt(corrupt.0);
                 self.ended = Some(error.clone());
+                // Room that is known of must not be written to any more.
+                self.end.set_ended();
                 error
             }
             Failure::Error(error) => error,

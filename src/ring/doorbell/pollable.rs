@@ -9,6 +9,7 @@
 
 use std::{
     io,
+    net::Shutdown,
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::net::UnixDatagram,
@@ -81,6 +82,15 @@ impl Light {
         match self {
             Self::Event(event) => drop(event.write(1)),
             Self::Socket(_, switch) => switch.raise(),
+        }
+    }
+
+    /// Makes it readable for ever. The switch is not enough for what must be seen: the peer holds the same socket, and may
+    /// have taken it apart from ours.
+    pub(crate) fn raise_for_good(&self) {
+        match self {
+            Self::Event(event) => drop(event.write(1)),
+            Self::Socket(socket, _) => drop(socket.shutdown(Shutdown::Read)),
         }
     }
 }
