@@ -13,7 +13,7 @@ use std::{
 
 use ringpipe::{Options, Stream};
 
-use super::wire::{self, Files, GREETING, Map, PAGE, Store, bells, side};
+use super::wire::{self, Files, GREETING, Header, Map, PAGE, Store, bells, side};
 
 /// The hostile side of a stream, with every shared word in reach.
 #[derive(Debug)]
@@ -59,8 +59,13 @@ impl Word<'_> {
 impl Hostile {
     /// Connects to a victim that accepts. One thread is enough: the hello waits in the socket.
     pub fn against_acceptor(options: &Options, capacity: usize) -> (Stream, Self) {
+        Self::against_acceptor_with(options, Header::honest(capacity))
+    }
+
+    /// The same, with a header that may offer something.
+    pub fn against_acceptor_with(options: &Options, header: Header) -> (Stream, Self) {
         let (there, here) = UnixStream::pair().unwrap();
-        let files = Files::honest(capacity);
+        let files = Files::with_header(header, header.capacity as usize);
         let hello = wire::greeting(wire::HELLO, files.header, [0; 16]);
         wire::send(&here, &hello, &files.fds()).unwrap();
         let stream = options.accept_on(there).unwrap();

@@ -67,6 +67,8 @@ pub struct Header {
     pub capacity: u64,
     pub data_offset: u64,
     pub nonce: [u8; 16],
+    /// The flags of the greeting: 1 offers that the side that sleeps fences for both.
+    pub offers: u32,
     /// Xored into the checksum.
     pub crc_lie: u32,
     pub last: u32,
@@ -84,6 +86,7 @@ impl Header {
             capacity: capacity as u64,
             data_offset: PAGE as u64,
             nonce: *b"hostile nonce 16",
+            offers: 0,
             crc_lie: 0,
             last: 0,
         }
@@ -124,6 +127,7 @@ pub fn greeting(kind: u32, header: Header, answered: [u8; 16]) -> [u8; GREETING]
     bytes[0x20..0x28].copy_from_slice(&header.data_offset.to_le_bytes());
     bytes[0x28..0x38].copy_from_slice(&header.nonce);
     bytes[0x38..0x48].copy_from_slice(&answered);
+    bytes[0x78..0x7c].copy_from_slice(&header.offers.to_le_bytes());
     sign(&mut bytes);
     bytes
 }

@@ -18,7 +18,7 @@ use crate::{
     hostile::{Hostile, Page, Spot, spots},
     report::{Report, scaled},
     verdict::Verdict,
-    wire::{PAGE, Store, punch, side},
+    wire::{Header, PAGE, Store, punch, side},
 };
 
 /// Executions before a stream is replaced even though it still works.
@@ -69,7 +69,8 @@ impl Run {
         let (stream, hostile) = if random.below(16) == 0 {
             Hostile::against_connector(&options, 4096)
         } else {
-            Hostile::against_acceptor(&options, 4096)
+            let offers = random.below(2) as u32;
+            Hostile::against_acceptor_with(&options, Header { offers, ..Header::honest(4096) })
         };
         let (reader, writer) = Stream::split(stream);
         Self {
