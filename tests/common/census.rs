@@ -1,0 +1,85 @@
+//! What a process holds, so that it can be compared with what it held before.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+/// Descriptors, shared mappings, threads, children and files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// What each open descriptor leads to, sorted.
+    pub descriptors: Vec<String>,
+    /// Mappings of files in memory.
+    pub mappings: usize,
+    pub threads: usize,
+    /// Children, dead ones that nobody waited for among them.
+    pub children: usize,
+    /// Names in the directories of shared memory and of temporary files that speak of this library.
+    pub files: Vec<String>,
+}
+
+/// How long what is closed in the background may take: the thread that watches peers stays for a second.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Census {
+    pub fn take() -> Self {
+        let names = |path: &str| -> Vec<String> {
+            fs::read_dir(path)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .collect()
+        };
+        let mut descriptors: Vec<String> = names("/proc/self/fd")
+            .into_iter()
+            .filter_map(|fd| fs::read_link(format!("/proc/self/fd/{fd}")).ok())
+            .map(|target| target.to_string_lossy().into_owned())
+            // The one that lists them.
+            .filter(|target| !target.starts_with("/proc/"))
+            // Numbers that tell one socket or pipe from the next.
+            .map(|target| target.split(":[").next().unwrap_or_default().to_owned())
+            .collect();
+        descriptors.sort();
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let tasks = names("/proc/self/task");
+        let children = tasks
+            .iter()
+            .filter_map(|task| fs::read_to_string(format!("/proc/self/task/{task}/children")).ok())
+            .map(|children| children.split_whitespace().count())
+            .sum();
+        let mut files: Vec<String> = ["/dev/shm", "/tmp"]
+            .into_iter()
+            .flat_map(|directory| {
+                names(directory).into_iter().map(move |name| format!("{directory}/{name}"))
+            })
+            .filter(|name| name.contains("ringpipe"))
+            .collect();
+        files.sort();
+        Self {
+            descriptors,
+            mappings: maps.lines().filter(|line| line.contains("memfd:")).count(),
+            threads: tasks.len(),
+            children,
+            files,
+        }
+    }
+
+    /// Waits until everything is as it was, and fails if it never is.
+    pub fn assert_unchanged(&self) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let now = Self::take();
+            // A thread of the test runner may have ended meanwhile.
+            if now.threads <= self.threads
+                && (Self { threads: self.threads, ..now.clone() }) == *self
+            {
+                return;
+            }
+            assert!(Instant::now() < end, "left behind: {now:#?}\nbefore: {self:#?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
