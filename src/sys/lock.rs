@@ -1,9 +1,9 @@
 //! Advisory locks on files, which the kernel releases when their holder dies.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
     time::Duration,
 };
@@ -46,7 +46,10 @@ pub(crate) fn lock_directory(path: &Path) -> Result<Flock<File>, Error> {
         _ => Path::new("."),
     };
     let failed = |e: io::Error| io_error(format!("opening {}", directory.display()), &e);
-    let mut file = File::open(directory).map_err(failed)?;
+    // Nothing but a directory: the opening of a fifo would wait for somebody who writes to it.
+    let mut open = OpenOptions::new();
+    let mut file =
+        open.read(true).custom_flags(libc::O_DIRECTORY).open(directory).map_err(failed)?;
     let deadline = Moment::now().after(DIRECTORY_PATIENCE);
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
