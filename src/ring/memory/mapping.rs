@@ -86,6 +86,20 @@ impl Mapping {
         }
     }
 
+    /// Has the pages of the first `length` bytes filled in now, when a failure is an error and not a SIGBUS.
+    ///
+    /// A file from a stranger may have holes although its count of blocks is right: pages behind its end count too. Kernels
+    /// before 5.14 cannot do this.
+    pub(crate) fn fill(&self, length: usize) -> Result<(), Error> {
+        assert!(length <= self.length);
+        // SAFETY: within the range, which stays as it is.
+        let filled = unsafe { madvise(self.base.cast(), length, MmapAdvise::MADV_POPULATE_READ) };
+        match filled {
+            Ok(()) | Err(Errno::EINVAL) => Ok(()),
+            Err(e) => Err(os_error(format!("filling {length} bytes of shared memory"), e)),
+        }
+    }
+
     fn place(
         &self,
         fd: BorrowedFd<'_>,

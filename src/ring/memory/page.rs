@@ -32,6 +32,16 @@ impl Page {
         Ok(Self { map: ManuallyDrop::new(map), origin: Origin::here() })
     }
 
+    /// Has it filled in now: see [`Mapping::fill`](super::mapping::Mapping::fill).
+    pub(crate) fn fill(&self) -> Result<(), Error> {
+        match self.map.advise(Advice::PopulateRead) {
+            Err(e) if e.raw_os_error() != Some(libc::EINVAL) => {
+                Err(io_error("filling a page of shared memory", &e))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The address of its first byte.
     pub(crate) fn base(&self) -> NonNull<u8> {
         let base = NonNull::new(self.map.as_mut_ptr());

@@ -92,13 +92,18 @@ pub(crate) fn open_producer(
             "the header in memory is not the one that was announced".into(),
         ));
     }
-    Ok(ProducerFiles { producer, bells: Page::map(bells, Access::ReadWrite)?, header })
+    producer.fill(size)?;
+    let bells = Page::map(bells, Access::ReadWrite)?;
+    bells.fill()?;
+    Ok(ProducerFiles { producer, bells, header })
 }
 
 /// Maps a peer's reading side, if it is what it must be.
 pub(crate) fn open_consumer(fd: BorrowedFd<'_>) -> Result<ConsumerFile, Error> {
     object::check(fd, AREA_SIZE, READ_ONLY_FOR_OTHERS, "consumer")?;
-    Ok(ConsumerFile(Page::map(fd, Access::ReadOnly)?))
+    let page = Page::map(fd, Access::ReadOnly)?;
+    page.fill()?;
+    Ok(ConsumerFile(page))
 }
 
 /// One direction, of which this process made one side and got the other.
