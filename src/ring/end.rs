@@ -376,6 +376,11 @@ impl End {
         let _ = self.link.set(link);
     }
 
+    /// Whether the other end is in another process.
+    pub(crate) fn is_tied(&self) -> bool {
+        self.link.get().is_some()
+    }
+
     /// Asks after the peer if nobody tells when it dies; gives whether that is so.
     pub(crate) fn look_for_death(&self) -> bool {
         #[cfg(feature = "portable")]

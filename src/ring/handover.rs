@@ -38,8 +38,8 @@ impl Reader {
     /// it; the writer stays here, and is told when the child dies.
     ///
     /// # Errors
-    /// `InvalidInput` for an end of a [`Stream`](crate::Stream) or one that is polled (those stay where they are), or while a slice of the ring is
-    /// out; [`Error::Os`] if the child cannot be started. The end is closed then.
+    /// `InvalidInput` for an end of a [`Stream`](crate::Stream) or one that is polled (those stay where they are), after the other end was
+    /// handed over, or while a slice of the ring is out; [`Error::Os`] if the child cannot be started. The end is closed then.
     pub fn hand_to(self, command: Command) -> Result<Child, Error> {
         hand_over(&self.end, self.waiting.sleeper.number(), READER, command)
     }
@@ -125,6 +125,12 @@ fn hand_over(
     };
     if end.light().is_some() {
         return Err(Error::invalid("an end that is polled cannot be handed over; use a Stream"));
+    }
+    if end.is_tied() {
+        return Err(Error::invalid(
+            "the other end was handed over already, and nobody would be left to tell when it dies; \
+             two children talk over a Stream",
+        ));
     }
     if !end.areas().presence().go() {
         return Err(Error::invalid(

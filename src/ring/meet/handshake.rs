@@ -1,6 +1,7 @@
 //! The handshake over a connected socket: hello, welcome, and nothing else.
 
 use std::{
+    io::ErrorKind,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
@@ -14,13 +15,16 @@ use crate::{
     ring::{
         Options, Reader, Stream, Writer,
         doorbell::pollable::{Doorbell, Light, Switch},
-        memory::split::{
-            ConsumerFile, ProducerFiles, create_consumer, create_producer, join, open_consumer,
-            open_producer,
+        memory::{
+            compact,
+            split::{
+                ConsumerFile, ProducerFiles, create_consumer, create_producer, join, open_consumer,
+                open_producer,
+            },
         },
         options::check_capacity,
         peer::Link,
-        wait::Fences,
+        wait::{Fences, Sleeper},
     },
     sys::{
         clock::Moment,
@@ -34,8 +38,14 @@ pub(crate) fn connect(socket: UnixStream, options: &Options) -> Result<Stream, E
     let deadline = prepare(&socket, options)?;
     check_user(&socket, options)?;
     let own = Own::create(options)?;
-    own.send(&socket, &Greeting::Hello(own.offer()), deadline)?;
-    let (greeting, from) = receive(&socket, deadline)?;
+    let (greeting, from) = match own.send(&socket, &Greeting::Hello(own.offer()), deadline) {
+        Ok(()) => receive(&socket, deadline)?,
+        // Whoever hung up before it heard anything may have said why.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+            receive(&socket, deadline).map_err(|_| error)?
+        }
+        Err(error) => return Err(error),
+    };
     match greeting {
         Greeting::Welcome(peer, answered) if answered == own.producer.header.nonce => {
             let peer = Peer::open(peer, from, options)?;
@@ -233,6 +243,11 @@ pub(crate) fn receive_handover(
         (Greeting::Handover(handover), Ok([file])) => {
             let capacity = usize::try_from(handover.header.capacity).unwrap_or(usize::MAX);
             check_capacity(capacity)?;
+            let fits = handover.header.data_offset == compact::DATA as u64
+                && handover.sleeps < Sleeper::MOST;
+            if !fits {
+                return Err(Error::Refused("the handover says what cannot be".into()));
+            }
             Ok((handover, file, from.pidfd))
         }
         _ => Err(Error::Refused("the parent left something that is no handover".into())),
@@ -272,7 +287,7 @@ fn receive(socket: &UnixStream, deadline: Moment) -> Result<(Greeting, Received)
 
 fn lost(error: &std::io::Error) -> Error {
     match error.kind() {
-        std::io::ErrorKind::TimedOut => Error::Timeout,
+        ErrorKind::TimedOut => Error::Timeout,
         _ => io_error("exchanging greetings with the peer", error),
     }
 }

@@ -26,6 +26,9 @@ impl Sleeper {
         self.number
     }
 
+    /// More sleeps than this no end ever had, even if each lasts no longer than a nanosecond for a lifetime.
+    pub(crate) const MOST: u64 = 1 << 61;
+
     /// Takes over from a sleeper in another process that got this far.
     pub(crate) fn go_on_from(&mut self, number: u64) {
         self.number = number;
