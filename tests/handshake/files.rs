@@ -63,7 +63,7 @@ fn menagerie(directory: &std::path::Path) -> Vec<(&'static str, OwnedFd)> {
     let fifo = directory.join("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let fifo = std::fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
-    let (pipe_reader, pipe_writer) = io::pipe().unwrap();
+    let (pipe_reader, pipe_writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
     let (stream, other) = UnixStream::pair().unwrap();
     let unsealable = {
         // SAFETY: the name is a C string.
@@ -94,8 +94,8 @@ fn menagerie(directory: &std::path::Path) -> Vec<(&'static str, OwnedFd)> {
         ("a regular file", open(regular.to_str().unwrap())),
         ("a file in /dev/shm", shm),
         ("a fifo", fifo.into()),
-        ("a pipe to read", pipe_reader.into()),
-        ("a pipe to write", pipe_writer.into()),
+        ("a pipe to read", pipe_reader),
+        ("a pipe to write", pipe_writer),
         ("a stream socket", stream.into()),
         ("its other side", other.into()),
         ("a datagram socket", UnixDatagram::unbound().unwrap().into()),

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{ErrorKind, Read, Write},
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::AsRawFd,
     os::unix::process::CommandExt,
     process::{Child, Command},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -31,7 +31,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// A side pipe on which the dying process acknowledges; its end is the death.
 fn with_acknowledgements(command: &mut Command) -> Acknowledged {
-    let (acknowledged, there) = std::io::pipe().unwrap();
+    let (acknowledged, there) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
     let raw = there.as_raw_fd();
     // SAFETY: `dup2` may be called between fork and exec; the pipe is open until the child runs.
     unsafe {
@@ -41,9 +41,8 @@ fn with_acknowledgements(command: &mut Command) -> Acknowledged {
         });
     }
     // Until the command is dropped.
-    let keep: OwnedFd = there.into();
-    command.stdin(std::process::Stdio::from(keep));
-    Acknowledged(File::from(OwnedFd::from(acknowledged)), Vec::new())
+    command.stdin(std::process::Stdio::from(there));
+    Acknowledged(File::from(acknowledged), Vec::new())
 }
 
 /// What the dying process said of how far it got.
