@@ -4,16 +4,16 @@
 //! what the Rust type says (`Option`, `#[serde(default)]`), and zero where it says nothing: the decoding is done again with
 //! that field given, once for each such field.
 
+mod parts;
+
 use std::{collections::BTreeSet, fmt};
 
-use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{self, DeserializeOwned, Visitor};
 
+use self::parts::{Elements, Entries, Fields, Next};
 use super::{
     types::{self, Definition, Kind, TypesReceived},
     wire::Reader,
-    zero::Zero,
 };
 
 /// Deeper values are refused, before they exhaust the stack.
@@ -267,118 +267,6 @@ fn next_field(
                 .filter(|next| *next <= members)
                 .ok_or_else(|| Error::from("a field that was not described".to_owned()))?;
             Ok(Some(*next - 1))
-        }
-    }
-}
-
-struct Elements<'x, 'a, 'm> {
-    decoder: &'x mut Decoder<'a, 'm>,
-    element: i64,
-    left: usize,
-}
-
-impl<'de> SeqAccess<'de> for &mut Elements<'_, '_, '_> {
-    type Error = Error;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Error> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        seed.deserialize(self.decoder.part(self.element)?).map(Some)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        // Not more than the bytes that are there; serde allots memory with care.
-        Some(self.left.min(self.decoder.reader.0.len()))
-    }
-}
-
-/// A map: keys and values in turn.
-struct Entries<'x, 'a, 'm> {
-    decoder: &'x mut Decoder<'a, 'm>,
-    key: i64,
-    value: i64,
-    left: usize,
-}
-
-impl<'de> MapAccess<'de> for Entries<'_, '_, '_> {
-    type Error = Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Error> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        seed.deserialize(self.decoder.part(self.key)?).map(Some)
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
-        seed.deserialize(self.decoder.part(self.value)?)
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Next {
-    /// Fields as they were sent.
-    Sent,
-    /// Then those that were described and left out, from this index.
-    LeftOut(usize),
-}
-
-/// A struct: what was sent, what was left out, and what has to be zero because nothing says otherwise.
-struct Fields<'x, 'a, 'm> {
-    decoder: &'x mut Decoder<'a, 'm>,
-    members: &'a [types::Field],
-    sent: Vec<bool>,
-    next: usize,
-    state: Next,
-    unknown: Vec<&'static str>,
-    // The type of the field whose value comes next; None for a zero.
-    current: Option<i64>,
-}
-
-impl<'de> MapAccess<'de> for &mut Fields<'_, '_, '_> {
-    type Error = Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Error> {
-        if let Next::Sent = self.state {
-            if let Some(index) =
-                next_field(self.decoder.reader, &mut self.next, self.members.len())?
-            {
-                self.sent[index] = true;
-                self.current = Some(self.members[index].id);
-                return seed.deserialize((*self.members[index].name).into_deserializer()).map(Some);
-            }
-            self.state = Next::LeftOut(0);
-        }
-        self.current = None;
-        if let Next::LeftOut(from) = self.state {
-            if let Some(index) = (from..self.members.len()).find(|index| !self.sent[*index]) {
-                self.state = Next::LeftOut(index + 1);
-                return seed.deserialize((*self.members[index].name).into_deserializer()).map(Some);
-            }
-            self.state = Next::LeftOut(self.members.len());
-        }
-        match self.unknown.pop() {
-            Some(name) => seed.deserialize(name.into_deserializer()).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
-        match self.current {
-            Some(id) => seed.deserialize(self.decoder.part(id)?),
-            None => seed.deserialize(Zero(self.decoder.zeros)),
         }
     }
 }

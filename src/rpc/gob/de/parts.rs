@@ -1,0 +1,121 @@
+//! What lies in a value: elements, entries, fields, one after the other as serde asks for them.
+
+use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess};
+
+use super::{
+    super::{types, zero::Zero},
+    Decoder, Error, next_field,
+};
+
+/// The elements of a list or an array.
+pub(super) struct Elements<'x, 'a, 'm> {
+    pub(super) decoder: &'x mut Decoder<'a, 'm>,
+    pub(super) element: i64,
+    pub(super) left: usize,
+}
+
+impl<'de> SeqAccess<'de> for &mut Elements<'_, '_, '_> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Error> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        seed.deserialize(self.decoder.part(self.element)?).map(Some)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        // Not more than the bytes that are there; serde allots memory with care.
+        Some(self.left.min(self.decoder.reader.0.len()))
+    }
+}
+
+/// A map: keys and values in turn.
+pub(super) struct Entries<'x, 'a, 'm> {
+    pub(super) decoder: &'x mut Decoder<'a, 'm>,
+    pub(super) key: i64,
+    pub(super) value: i64,
+    pub(super) left: usize,
+}
+
+impl<'de> MapAccess<'de> for Entries<'_, '_, '_> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Error> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        seed.deserialize(self.decoder.part(self.key)?).map(Some)
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
+        seed.deserialize(self.decoder.part(self.value)?)
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Next {
+    /// Fields as they were sent.
+    Sent,
+    /// Then those that were described and left out, from this index.
+    LeftOut(usize),
+}
+
+/// A struct: what was sent, what was left out, and what has to be zero because nothing says otherwise.
+pub(super) struct Fields<'x, 'a, 'm> {
+    pub(super) decoder: &'x mut Decoder<'a, 'm>,
+    pub(super) members: &'a [types::Field],
+    pub(super) sent: Vec<bool>,
+    pub(super) next: usize,
+    pub(super) state: Next,
+    pub(super) unknown: Vec<&'static str>,
+    // The type of the field whose value comes next; None for a zero.
+    pub(super) current: Option<i64>,
+}
+
+impl<'de> MapAccess<'de> for &mut Fields<'_, '_, '_> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Error> {
+        if let Next::Sent = self.state {
+            if let Some(index) =
+                next_field(self.decoder.reader, &mut self.next, self.members.len())?
+            {
+                self.sent[index] = true;
+                self.current = Some(self.members[index].id);
+                return seed.deserialize((*self.members[index].name).into_deserializer()).map(Some);
+            }
+            self.state = Next::LeftOut(0);
+        }
+        self.current = None;
+        if let Next::LeftOut(from) = self.state {
+            if let Some(index) = (from..self.members.len()).find(|index| !self.sent[*index]) {
+                self.state = Next::LeftOut(index + 1);
+                return seed.deserialize((*self.members[index].name).into_deserializer()).map(Some);
+            }
+            self.state = Next::LeftOut(self.members.len());
+        }
+        match self.unknown.pop() {
+            Some(name) => seed.deserialize(name.into_deserializer()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
+        match self.current {
+            Some(id) => seed.deserialize(self.decoder.part(id)?),
+            None => seed.deserialize(Zero(self.decoder.zeros)),
+        }
+    }
+}
