@@ -113,7 +113,8 @@ impl Patience {
     /// here, or it has said nothing yet and this thread may run here only.
     fn is_shared(&self, here: u32, peer: &Side) -> bool {
         match peer.sleep.cpu.load(Ordering::Relaxed) {
-            0 => cpu::usable() == 1,
+            // If it sleeps, whoever wakes it says more. A wait that must not sleep finds out as soon as the peer waits.
+            0 => self.wait == Wait::Adaptive && cpu::usable() == 1,
             theirs => theirs == here,
         }
     }
@@ -246,10 +247,10 @@ struct Batch {
     threshold: u32,
 }
 
-/// What counts as little, in bytes: eight cache lines, which the prefetcher covers anyway.
-const LITTLE: u64 = 512;
+/// What counts as little, in bytes. With 512, messages of a kibibyte went half as fast (`docs/performance.md`).
+const LITTLE: u64 = 32 << 10;
 /// Pauses of the first time away; about half a microsecond.
-const FIRST_PAUSES: u32 = 16;
+const FIRST_PAUSES: u32 = 32;
 /// Pauses between two looks while the batch forms, at most.
 const LONGEST_PAUSES: u32 = 512;
 /// Rarest try in a conversation: one in so many waits, so that it costs under one part in a thousand.
