@@ -221,13 +221,13 @@ fn sentence(
     // Everything simpler than the chosen one is clearly worse, so a rival that is not is more complex.
     if !comparison.clear {
         let why = if row.transport == rival.case.row.transport {
-            "take the one that polls less"
+            "which polls less"
         } else {
-            "take the simpler"
+            "the simpler"
         };
         return (
             Verdict::Simpler,
-            format!("{row}: {figure}; no clear difference to {other}: {why}"),
+            format!("{row}: {figure}, {why}: no clear difference to {other}"),
         );
     }
     let ratio = comparison.ratio;
@@ -317,7 +317,7 @@ mod tests {
         ]);
         assert_eq!(advice.verdict, Verdict::Simpler);
         assert_eq!(advice.cells[0], "pingpong/64B/pipe/block");
-        assert!(advice.text.contains("take the simpler"), "{}", advice.text);
+        assert!(advice.text.contains("the simpler"), "{}", advice.text);
     }
 
     #[test]
