@@ -36,24 +36,28 @@ fn preemptions(at_most: u32) -> Option<u32> {
     Some(at_most.max(asked.unwrap_or(0)))
 }
 
-/// Runs `model` once for each interleaving, and says how many there were.
+/// Runs `model` once for each interleaving, under both ways of fencing, and says how many there were.
 #[track_caller]
 fn explore(bound: Option<u32>, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = bound.map(|bound| bound as usize);
-    builder.max_branches = 10_000;
-    let executions = Arc::new(AtomicU64::new(0));
-    let count = executions.clone();
-    builder.check(move || {
-        count.fetch_add(1, Ordering::Relaxed);
-        model();
-    });
-    let executions = executions.load(Ordering::Relaxed);
-    assert!(executions > 1, "a model without alternatives shows nothing");
-    let extent = bound.map_or("all interleavings".into(), |bound| format!("{bound} preemptions"));
-    let thread = std::thread::current();
-    let name = thread.name().and_then(|name| name.split_once("models::")).unwrap_or_default().1;
-    println!("model {name}: {executions} executions ({extent})");
+    let model = Arc::new(model);
+    for fences in [Fences::Both, Fences::Sleeper] {
+        membarrier::set_available(fences == Fences::Sleeper);
+        let mut builder = Builder::new();
+        builder.preemption_bound = bound.map(|bound| bound as usize);
+        builder.max_branches = 10_000;
+        let executions = Arc::new(AtomicU64::new(0));
+        let (count, model) = (executions.clone(), model.clone());
+        builder.check(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            model();
+        });
+        let executions = executions.load(Ordering::Relaxed);
+        assert!(executions > 1, "a model without alternatives shows nothing");
+        let extent = bound.map_or("all interleavings".into(), |n| format!("{n} preemptions"));
+        let thread = std::thread::current();
+        let name = thread.name().and_then(|name| name.split_once("models::")).unwrap_or_default().1;
+        println!("model {name} {executions} executions ({extent}, fences: {fences:?})");
+    }
 }
 
 /// A ring whose ends go to sleep whenever they would wait, at the beginning of time.
