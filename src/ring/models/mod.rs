@@ -2,7 +2,7 @@
 //!
 //! What runs here is what ships: [`Reader`], [`Writer`] and [`Control`](crate::Control) as they are, with the core,
 //! the waiting and the closing behind them. Replaced are the memory (heap, every byte under loom's eye), the futex
-//! (a queue behind a lock), the clock (it moves when the model says so) and the tie to the other process. A lost wake-up
+//! (a queue behind a lock), `membarrier`, the clock (it moves when the model says so) and the tie to the other process. A lost wake-up
 //! shows as a deadlock, a missing ordering as a data race or a broken assertion.
 //!
 //! `docs/models.md` says which edge of the protocol each model holds, and what it would let through if it were gone.
@@ -24,8 +24,11 @@ use std::{
 
 use loom::{model::Builder, thread};
 
-use super::{Doorbell, Options, Reader, Wait, Writer, doorbell::Bell};
-use crate::{error::Error, sys::clock::Moment};
+use super::{Doorbell, Options, Reader, Wait, Writer, doorbell::Bell, wait::Fences};
+use crate::{
+    error::Error,
+    sys::{clock::Moment, membarrier},
+};
 
 /// Every interleaving.
 const ALL: Option<u32> = None;
