@@ -56,7 +56,7 @@ pub mod pipe;
     allow(dead_code, reason = "what meets over sockets and shares descriptors is for Linux alone")
 )]
 pub mod ring;
-#[cfg(feature = "rpc")]
+#[cfg(all(feature = "rpc", not(loom)))]
 #[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
 pub mod rpc;
 mod sync;

@@ -49,6 +49,15 @@ pub(crate) fn full_fence() {
     std::sync::atomic::fence(Ordering::SeqCst);
 }
 
+/// The compiler's part of a fence whose other part a thread elsewhere executes for this one, by `membarrier`.
+#[inline(always)]
+pub(crate) fn light_fence() {
+    #[cfg(loom)]
+    crate::sys::membarrier::pass();
+    #[cfg(not(loom))]
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+}
+
 /// Tells the processor that this is a polling loop.
 #[inline(always)]
 pub(crate) fn spin_hint() {

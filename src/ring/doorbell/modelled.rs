@@ -42,6 +42,10 @@ impl Light {
         self.0.raise();
     }
 
+    pub(crate) fn raise_for_good(&self) {
+        self.0.raise();
+    }
+
     /// Waits until it is readable, as `poll` does.
     pub(crate) fn poll(&self) {
         let mut up = self.0.up.lock().unwrap();

@@ -137,7 +137,7 @@ fn a_close_on_its_own_side_wakes_a_blocked_write() {
 
 #[test]
 fn a_write_that_was_acknowledged_in_the_middle_of_a_close_is_read() {
-    explore(preemptions(4), || {
+    explore(preemptions(3), || {
         let (mut reader, mut writer) = ends(1);
         let control = writer.control();
         let closer = loom::thread::spawn(move || control.close());

@@ -41,7 +41,7 @@ fn a_death_wakes_the_reader() {
 
 #[test]
 fn what_the_dead_writer_published_is_read_before_its_death() {
-    explore(preemptions(4), || {
+    explore(preemptions(3), || {
         let (mut reader, mut writer) = ends(1);
         let death = dies(reader.end.clone(), move || {
             write(&mut writer, b"a");

@@ -2,7 +2,7 @@
 //!
 //! What runs here is what ships: [`Reader`], [`Writer`] and [`Control`](crate::Control) as they are, with the core,
 //! the waiting and the closing behind them. Replaced are the memory (heap, every byte under loom's eye), the futex
-//! (a queue behind a lock), the clock (it moves when the model says so) and the tie to the other process. A lost wake-up
+//! (a queue behind a lock), `membarrier`, the clock (it moves when the model says so) and the tie to the other process. A lost wake-up
 //! shows as a deadlock, a missing ordering as a data race or a broken assertion.
 //!
 //! `docs/models.md` says which edge of the protocol each model holds, and what it would let through if it were gone.
@@ -24,8 +24,11 @@ use std::{
 
 use loom::{model::Builder, thread};
 
-use super::{Doorbell, Options, Reader, Wait, Writer, doorbell::Bell};
-use crate::{error::Error, sys::clock::Moment};
+use super::{Doorbell, Options, Reader, Wait, Writer, doorbell::Bell, wait::Fences};
+use crate::{
+    error::Error,
+    sys::{clock::Moment, membarrier},
+};
 
 /// Every interleaving.
 const ALL: Option<u32> = None;
@@ -36,24 +39,28 @@ fn preemptions(at_most: u32) -> Option<u32> {
     Some(at_most.max(asked.unwrap_or(0)))
 }
 
-/// Runs `model` once for each interleaving, and says how many there were.
+/// Runs `model` once for each interleaving, under both ways of fencing, and says how many there were.
 #[track_caller]
 fn explore(bound: Option<u32>, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = bound.map(|bound| bound as usize);
-    builder.max_branches = 10_000;
-    let executions = Arc::new(AtomicU64::new(0));
-    let count = executions.clone();
-    builder.check(move || {
-        count.fetch_add(1, Ordering::Relaxed);
-        model();
-    });
-    let executions = executions.load(Ordering::Relaxed);
-    assert!(executions > 1, "a model without alternatives shows nothing");
-    let extent = bound.map_or("all interleavings".into(), |bound| format!("{bound} preemptions"));
-    let thread = std::thread::current();
-    let name = thread.name().and_then(|name| name.split_once("models::")).unwrap_or_default().1;
-    println!("model {name}: {executions} executions ({extent})");
+    let model = Arc::new(model);
+    for fences in [Fences::Both, Fences::Sleeper] {
+        membarrier::set_available(fences == Fences::Sleeper);
+        let mut builder = Builder::new();
+        builder.preemption_bound = bound.map(|bound| bound as usize);
+        builder.max_branches = 10_000;
+        let executions = Arc::new(AtomicU64::new(0));
+        let (count, model) = (executions.clone(), model.clone());
+        builder.check(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            model();
+        });
+        let executions = executions.load(Ordering::Relaxed);
+        assert!(executions > 1, "a model without alternatives shows nothing");
+        let extent = bound.map_or("all interleavings".into(), |n| format!("{n} preemptions"));
+        let thread = std::thread::current();
+        let name = thread.name().and_then(|name| name.split_once("models::")).unwrap_or_default().1;
+        println!("model {name} {executions} executions ({extent}, fences: {fences:?})");
+    }
 }
 
 /// A ring whose ends go to sleep whenever they would wait, at the beginning of time.

@@ -21,7 +21,7 @@ fn poll_and_drain(reader: &mut Reader) -> (Vec<u8>, Result<(), Error>) {
 
 #[test]
 fn a_byte_and_a_close_light_the_reader() {
-    explore(preemptions(4), || {
+    explore(preemptions(3), || {
         let (mut reader, mut writer) = polled_ends(1);
         let _ends = beside(
             move || {

@@ -97,6 +97,7 @@ fn bytes_wake_a_reader_that_needs_several_of_them() {
 #[test]
 fn the_bell_rings_for_what_this_sleep_waits_for_and_not_the_last() {
     explore(ALL, || {
+        let fences = Fences::offer();
         let sleeping = Arc::new(Side::default());
         let seen = sleeping.clone();
         // The first sleep waits for one byte, the second for three.
@@ -105,7 +106,7 @@ fn the_bell_rings_for_what_this_sleep_waits_for_and_not_the_last() {
             move || {
                 let mut notifier = Notifier::default();
                 for pos in 1..=3 {
-                    notifier.notify(Fences::Both, &seen, pos, |parked| {
+                    notifier.notify(fences, &seen, pos, |parked| {
                         let number = (parked >> 2) as usize;
                         assert!(wants[number - 1] <= pos, "sleep {number} is rung for at {pos}");
                     });
@@ -156,7 +157,7 @@ fn an_end_that_another_process_takes_over_is_woken() {
                 let areas = parent.core.areas().clone();
                 let pos = parent.core.pos();
                 let mut child =
-                    Reader::new(areas, &Options::new().wait(Wait::Park), Fences::Both, pos);
+                    Reader::new(areas, &Options::new().wait(Wait::Park), parent.end.fences(), pos);
                 child.waiting.sleeper.go_on_from(parent.waiting.sleeper.number());
                 expect(&mut child, b"b");
                 (parent, child)
@@ -167,7 +168,7 @@ fn an_end_that_another_process_takes_over_is_woken() {
 
 #[test]
 fn an_answer_comes_back_through_a_second_ring() {
-    explore(ALL, || {
+    explore(preemptions(4), || {
         let (mut requests, mut client) = ends(1);
         let (mut answers, mut server) = ends(1);
         let _ends = beside(

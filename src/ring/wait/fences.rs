@@ -10,10 +10,8 @@
 //! and then both see each other; after its load, and then its store is visible before the sleeper looks again. A process
 //! that was not running had its fence when it was switched out.
 
-use std::sync::atomic::compiler_fence;
-
 use crate::{
-    sync::{Ordering, full_fence},
+    sync::{full_fence, light_fence},
     sys::membarrier,
 };
 
@@ -42,7 +40,7 @@ impl Fences {
     pub(crate) fn after_publishing(self) {
         match self {
             Self::Both => full_fence(),
-            Self::Sleeper => compiler_fence(Ordering::SeqCst),
+            Self::Sleeper => light_fence(),
         }
     }
 

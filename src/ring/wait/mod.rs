@@ -16,19 +16,22 @@
 //! p6 wake                                       w7 from the start
 //! ```
 //!
-//! The two fences have one order. If w3 comes first, p4 sees this sleep's `parked` and `want`; if p3
-//! comes first, w4 sees the bytes. If p4 saw this sleep's number, then p5 comes after w1 in the order of the doorbell
-//! word, so the kernel's comparison in w5 fails, or p6 finds the sleeper in the queue. A number that was rung
-//! for once needs no second ring: the sleeper cannot go back to sleep under it. That makes at most one wake for
-//! each sleep, without the waker ever writing the sleeper's word. A stale `want` rings early, which costs one
-//! look, or late only where p3 came first.
+//! The two fences have one order. If p3 comes first, w4 sees the bytes. If w3 comes first, p4 sees this sleep's number,
+//! and with the number the position that this sleep waits for (E8). Then p5 follows if that is reached, and ends this
+//! sleep: where w1 had read the doorbell before p5, the kernel's comparison in w5 fails or p6 finds the sleeper in
+//! the queue; where w1 read what p5 left, w3 makes visible to w4 whatever came before p5, and that is what it waits for.
+//!
+//! So a number that was rung for once needs no second ring, since the sleeper cannot go on sleeping under it. That makes
+//! at most one wake for each sleep, without the waker ever writing the sleeper's word. It is also why E8 must be: with the
+//! position of an *older* sleep the waker might ring too early and use the number up, and a w1 that was late enough
+//! to read what p5 left would be followed by a w4 that finds nothing, and by a sleep that nobody ends.
 //!
 //! Which side executes the fences is agreed upon when the sides meet: each its own, or the sleeper for both
 //! ([`Fences`]).
 //!
 //! Local events (the end's own close, a moved deadline, a peer found dead) set a private flag and then ring the
 //! end's own doorbell unconditionally, which is the second half of the same argument. There is no timeout as a
-//! safety net, because none is needed; the models show that each step is.
+//! safety net, because none is needed; the models show that each step is (`docs/models.md`).
 
 #[cfg(all(test, not(loom)))]
 mod fence_model;
