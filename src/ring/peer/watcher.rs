@@ -8,6 +8,7 @@ use std::{
     os::fd::BorrowedFd,
     ptr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicPtr, atomic::Ordering},
+    time::Duration,
 };
 
 use nix::sys::{
@@ -20,6 +21,8 @@ use crate::sys::{fork::Origin, thread};
 
 /// How long the thread stays without a link to watch, so that streams opened in a row share one.
 const LINGER_MILLIS: u16 = 1000;
+/// How long to wait after a wait that the kernel refused.
+const DOZE: Duration = Duration::from_millis(50);
 /// Tells the thread that there is nothing left to watch.
 const KICK: u64 = u64::MAX;
 
@@ -101,6 +104,7 @@ impl Watcher {
             if set.add(fd, sign, id).is_none() {
                 state.links.remove(&id);
                 link.signs().for_each(|(fd, _)| set.remove(fd));
+                set.end_if_idle(&state.links);
                 return None;
             }
         }
@@ -112,9 +116,7 @@ impl Watcher {
         state.links.remove(&id);
         if let Some(set) = &state.running {
             link.signs().for_each(|(fd, _)| set.remove(fd));
-            if state.links.is_empty() {
-                let _ = set.kick.write(1);
-            }
+            set.end_if_idle(&state.links);
         }
     }
 
@@ -122,7 +124,11 @@ impl Watcher {
         let mut events = [EpollEvent::empty(); 16];
         let mut timeout = EpollTimeout::NONE;
         loop {
-            let ready = set.epoll.wait(&mut events, timeout).unwrap_or(0);
+            // Should the kernel refuse for good (a filter, say), this must at least not become a busy loop.
+            let ready = set.epoll.wait(&mut events, timeout).unwrap_or_else(|_| {
+                std::thread::sleep(DOZE);
+                0
+            });
             for event in &events[..ready] {
                 self.tell(event.data(), set);
             }
@@ -172,6 +178,13 @@ impl Set {
     /// Edge-triggered, because once is enough.
     fn add(&self, fd: BorrowedFd<'_>, sign: EpollFlags, id: u64) -> Option<()> {
         self.epoll.add(fd, EpollEvent::new(sign | EpollFlags::EPOLLET, id)).ok()
+    }
+
+    /// Has the thread look whether it is still needed, if there is nothing to watch.
+    fn end_if_idle(&self, links: &HashMap<u64, Weak<Link>>) {
+        if links.is_empty() {
+            let _ = self.kick.write(1);
+        }
     }
 
     fn remove(&self, fd: BorrowedFd<'_>) {
