@@ -79,3 +79,8 @@ pub use ring::{Credentials, Listener, ring};
 pub use ring::{
     Doorbell, Grant, Options, Pollable, Reader, Residency, Span, Stats, Stream, Wait, Writer,
 };
+
+/// The examples of the README, held to what they say.
+#[cfg(all(doctest, target_os = "linux"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
