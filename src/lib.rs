@@ -41,7 +41,12 @@
 #![deny(clippy::print_stdout, clippy::unwrap_used)]
 #![cfg_attr(
     loom,
-    allow(dead_code, unused_imports, reason = "the models leave out what joins processes")
+    allow(
+        clippy::unwrap_used,
+        dead_code,
+        unused_imports,
+        reason = "the models leave out what joins processes, and have locks of their own"
+    )
 )]
 
 #[cfg(all(feature = "conformance", not(loom)))]
