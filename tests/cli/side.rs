@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Read, Write},
-    os::unix::process::ExitStatusExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     thread,
@@ -11,7 +11,7 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::signal::{SigHandler, Signal, kill, signal},
     unistd::Pid,
 };
 
@@ -39,6 +39,16 @@ pub(crate) fn cat(role: &str, path: &Path) -> Command {
     let mut command = Command::new(RINGPIPE);
     command.args(["cat", role]).arg(path);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
+    // Whoever runs the tests may have signals ignored (`nohup` does), and the command would rightly leave them so.
+    // SAFETY: `signal` may be called between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            for asked in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+                signal(asked, SigHandler::SigDfl)?;
+            }
+            Ok(())
+        })
+    };
     command
 }
 
