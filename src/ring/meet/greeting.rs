@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::{
     error::Error,
     ring::core::{
-        header::{Header, crc32c},
+        header::{Header, array_at, crc32c},
         layout::{ENDIAN_MARK, VERSION},
     },
     ring::wait::Fences,
@@ -149,12 +149,6 @@ impl Greeting {
             kind => refused(format!("the greeting is of an unknown kind, {kind}")),
         }
     }
-}
-
-fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let mut array = [0; N];
-    array.copy_from_slice(&bytes[at..at + N]);
-    array
 }
 
 #[cfg(test)]
