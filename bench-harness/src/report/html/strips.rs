@@ -14,6 +14,8 @@ const ROW: f64 = 17.0;
 const TOP: f64 = 10.0;
 const LEFT: f64 = 132.0;
 const RIGHT: f64 = 384.0;
+/// Width of a letter beside the axis, at most.
+const TICK_LETTER: f64 = 6.5;
 
 /// Draws `strips` as one SVG with this id.
 pub(super) fn draw(strips: &Strips, id: &str, picture: &str) -> String {
@@ -25,12 +27,19 @@ pub(super) fn draw(strips: &Strips, id: &str, picture: &str) -> String {
         strips.rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>().join(", ")
     );
     let mut svg = frame(id, picture, &strips.title, &words, bottom + 40.0);
+    let mut free_from = 0.0;
     for (value, word) in scale.ticks(&[]) {
         let place = scale.place(value);
+        let _ = writeln!(svg, "<path class=\"grid\" d=\"M{place:.1} {TOP}V{bottom:.1}\"/>");
+        // A word that would touch the one before it is left out; its line stays.
+        let half = word.chars().count() as f64 * TICK_LETTER / 2.0;
+        if place - half < free_from {
+            continue;
+        }
+        free_from = place + half + TICK_LETTER;
         let _ = writeln!(
             svg,
-            "<path class=\"grid\" d=\"M{place:.1} {TOP}V{bottom:.1}\"/>\
-             <text class=\"tick\" x=\"{place:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{word}</text>",
+            "<text class=\"tick\" x=\"{place:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{word}</text>",
             bottom + 15.0
         );
     }
