@@ -56,6 +56,9 @@ impl Kind {
     }
 }
 
+/// Runs that a case gets to notice its break.
+const TRIES: usize = 20;
+
 /// Every break on every kind of model that has the rule.
 fn all() -> Vec<(Break, Kind)> {
     Break::ALL
@@ -99,7 +102,14 @@ fn reason<'a>(report: &'a Report, id: &str) -> Option<&'a str> {
 fn the_case_that_is_there_for_a_rule_fails_when_it_is_broken() {
     let noticed = for_each_break(24, |rule, kind| {
         let case = rule.noticed_by();
-        let report = kind.suite(kind.model().broken(rule)).only(case).run();
+        let run = || kind.suite(kind.model().broken(rule)).only(case).run();
+        let mut report = run();
+        // What is wrong only when calls meet may stay hidden in one run, and the scheduler of a busy machine hides it often.
+        for _ in 1..TRIES {
+            if reason(&report, case).is_none() {
+                report = run();
+            }
+        }
         let line = match reason(&report, case) {
             Some(why) => Ok(format!("{rule:?} ({}): {case}: {why}", kind.name())),
             None => Err(format!("{rule:?} ({}): not noticed by {case}\n{report}", kind.name())),
