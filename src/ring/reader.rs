@@ -99,10 +99,15 @@ impl Reader {
     /// # Errors
     /// `WouldBlock` if nothing is there and the writer is open; otherwise as [`Read::read`].
     pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.read_bytes(buf, false)
+    }
+
+    #[inline(always)]
+    fn read_bytes(&mut self, buf: &mut [u8], block: bool) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
         }
-        match self.readable(1, false)? {
+        match self.readable(1, block)? {
             0 => Ok(0),
             _ => Ok(self.take(buf)),
         }
@@ -286,13 +291,7 @@ fn ending(state: PeerState, died: bool) -> Option<Option<Error>> {
 impl Read for Reader {
     #[inline]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        match self.readable(1, true)? {
-            0 => Ok(0),
-            _ => Ok(self.take(buf)),
-        }
+        self.read_bytes(buf, true)
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {

@@ -217,7 +217,7 @@ impl Writer {
             }
             let died = self.end.peer_is_dead();
             let room = self.core.refresh()?;
-            self.ended = match self.core.peer_state()? {
+            let ended = match self.core.peer_state()? {
                 PeerState::Closed => Some(Error::Closed),
                 PeerState::Error(error) => Some(Error::ClosedWith(error.into())),
                 PeerState::Open if died => {
@@ -228,8 +228,8 @@ impl Writer {
                 PeerState::Open if room >= need && !past => return Ok(room),
                 PeerState::Open => None,
             };
-            if self.ended.is_some() {
-                self.end.set_ended();
+            if let Some(error) = ended {
+                self.end_with(error);
                 continue;
             }
             if late {
@@ -262,15 +262,19 @@ impl Writer {
         Ok(())
     }
 
+    /// Gives this answer from now on. Room that is known of must not be written to any more.
+    fn end_with(&mut self, error: Error) {
+        self.ended = Some(error);
+        self.end.set_ended();
+    }
+
     #[cold]
     fn failed(&mut self, failure: Failure) -> io::Error {
         let error = match failure {
             Failure::WouldBlock => return would_block(),
             Failure::Corrupt(corrupt) => {
                 let error = Error::Corrupt(corrupt.0);
-                self.ended = Some(error.clone());
-                // Room that is known of must not be written to any more.
-                self.end.set_ended();
+                self.end_with(error.clone());
                 error
             }
             Failure::Error(error) => error,
