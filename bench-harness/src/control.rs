@@ -58,8 +58,11 @@ pub(crate) struct Part {
 /// What a side used of the machine during a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Usage {
-    /// Processor time, user and system.
+    /// Processor time, user and system, without the pacer's.
     pub(crate) cpu_ns: u64,
+    /// Processor time that the pacer spent waiting for the next message to be due.
+    #[serde(default)]
+    pub(crate) pacing_ns: u64,
     /// Context switches because it waited.
     pub(crate) voluntary: u64,
     /// Context switches because its time was up or somebody else was due.

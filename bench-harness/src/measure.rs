@@ -22,7 +22,7 @@ use crate::{
     progress::{Progress, say},
     recommend,
     report::{
-        record::{Build, Report, RunInfo, SCHEMA, Touch},
+        record::{Build, Payload, Report, RunInfo, SCHEMA, Touch},
         table,
     },
     run::{self, Early},
@@ -90,7 +90,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
             seed: plan.seed,
             rounds: plan.rounds,
             placement: place(config.placement),
+            placements: vec![],
             buffer: config.buffer,
+            payload: Payload::Full,
             complete: incomplete.is_none(),
             incomplete,
             self_test: args.self_test || cfg!(debug_assertions),
@@ -241,6 +243,7 @@ fn place(placement: Placement) -> String {
         }
         Placement::OneCpu { cpu } => format!("both sides pinned to CPU {cpu}"),
         Placement::Unpinned => "not pinned".to_owned(),
+        other => other.tag().to_owned(),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     control::{Answer, Command, Part, Usage, Wire},
     interrupt, orphan,
     pattern::Pattern,
-    pin::{self, Placement},
+    pin,
     scenario::{self, Batch},
     transport::{self, Link, Role, Topology, Visit},
 };
@@ -120,12 +120,10 @@ fn report(result: io::Result<()>, opened: bool, wire: &mut Wire) -> Result<()> {
 }
 
 fn cpu(case: &Case, role: Role) -> Option<usize> {
-    match (case.placement, role) {
-        (Placement::TwoCpus { initiator, .. }, Role::Initiator) => Some(initiator),
-        (Placement::TwoCpus { responder, .. }, Role::Responder) => Some(responder),
-        (Placement::OneCpu { cpu }, _) => Some(cpu),
-        (Placement::Unpinned, _) => None,
-    }
+    case.placement.cpus().map(|(initiator, responder)| match role {
+        Role::Initiator => initiator,
+        Role::Responder => responder,
+    })
 }
 
 /// Whose processor time and context switches count: a side that is a thread shares its process with the other.
@@ -143,6 +141,7 @@ impl Scope {
         };
         getrusage(who).map_or(Usage { cpu_ns, ..Usage::default() }, |usage| Usage {
             cpu_ns,
+            pacing_ns: 0,
             voluntary: usage.voluntary_context_switches() as u64,
             involuntary: usage.involuntary_context_switches() as u64,
         })
@@ -155,7 +154,11 @@ impl Scope {
         let after = self.usage();
         Ok(Part {
             usage: Usage {
-                cpu_ns: after.cpu_ns.saturating_sub(before.cpu_ns),
+                cpu_ns: after
+                    .cpu_ns
+                    .saturating_sub(before.cpu_ns)
+                    .saturating_sub(part.usage.pacing_ns),
+                pacing_ns: part.usage.pacing_ns,
                 voluntary: after.voluntary.saturating_sub(before.voluntary),
                 involuntary: after.involuntary.saturating_sub(before.involuntary),
             },

@@ -19,6 +19,12 @@ pub(crate) enum Placement {
     OneCpu { cpu: usize },
     /// Wherever the scheduler puts them.
     Unpinned,
+    /// On the two threads of one core.
+    SmtSibling { initiator: usize, responder: usize },
+    /// On two cores that share their last cache.
+    SameCache { initiator: usize, responder: usize },
+    /// On two memory nodes.
+    OtherNode { initiator: usize, responder: usize },
 }
 
 impl Placement {
@@ -28,15 +34,33 @@ impl Placement {
             Self::TwoCpus { .. } => "two-cpus",
             Self::OneCpu { .. } => "one-cpu",
             Self::Unpinned => "unpinned",
+            Self::SmtSibling { .. } => "smt-sibling",
+            Self::SameCache { .. } => "same-cache",
+            Self::OtherNode { .. } => "other-node",
         }
     }
 
     /// Whether both sides can run at the same moment.
     pub(crate) fn parallel(self, cpus: usize) -> bool {
         match self {
-            Self::TwoCpus { .. } => true,
+            Self::TwoCpus { .. }
+            | Self::SmtSibling { .. }
+            | Self::SameCache { .. }
+            | Self::OtherNode { .. } => true,
             Self::OneCpu { .. } => false,
             Self::Unpinned => cpus > 1,
+        }
+    }
+
+    /// The CPUs of the initiator and of the responder; `None` leaves it to the scheduler.
+    pub(crate) fn cpus(self) -> Option<(usize, usize)> {
+        match self {
+            Self::TwoCpus { initiator, responder }
+            | Self::SmtSibling { initiator, responder }
+            | Self::SameCache { initiator, responder }
+            | Self::OtherNode { initiator, responder } => Some((initiator, responder)),
+            Self::OneCpu { cpu } => Some((cpu, cpu)),
+            Self::Unpinned => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    case::{Case, Row, Scenario, Wait},
+    case::{Block, Case, Row, Scenario, Wait},
     pin::Placement,
     stats::rng::Rng,
     transport::{self, Topology},
@@ -96,7 +96,8 @@ impl Plan {
 }
 
 fn case(config: &Config, scenario: Scenario, size: Size, row: Row) -> Case {
-    Case { scenario, size, row, placement: config.placement, buffer: config.buffer }
+    let buffer = Some(config.buffer);
+    Case { scenario, size, row, placement: config.placement, buffer, pace: None }
 }
 
 /// The rows of a scenario, and behind them the second copies of the A/A pairs.
@@ -155,13 +156,11 @@ fn why_not(case: &Case, config: &Config) -> Option<String> {
 /// Rounds of blocks of rows. A block is all rows of one scenario and size, which are the ones compared with each other,
 /// so they run directly one after the other.
 fn steps(cases: &[Case], checks: usize, config: &Config) -> Vec<Step> {
-    let blocks: BTreeSet<(Scenario, Size)> =
-        cases.iter().map(|case| (case.scenario, case.size)).collect();
+    let blocks: BTreeSet<Block> = cases.iter().map(Case::block).collect();
     let blocks: Vec<Vec<usize>> = blocks
         .into_iter()
         .map(|key| {
-            let members =
-                cases.iter().enumerate().filter(|(_, case)| (case.scenario, case.size) == key);
+            let members = cases.iter().enumerate().filter(|(_, case)| case.block() == key);
             members.map(|(index, _)| index).collect()
         })
         .collect();

@@ -118,7 +118,7 @@ pub(crate) fn take(
         parts.push(window.initiator.latencies);
     }
     match scenario {
-        Scenario::Pingpong => {
+        Scenario::Pingpong | Scenario::Paced | Scenario::IdleWake | Scenario::Setup => {
             let merged = merge(&parts).map_err(|error| Stop::Failed(error.to_string()))?;
             sample.value = merged.value_at_quantile(0.5) as f64;
             sample.latencies = buckets(&merged);
@@ -184,6 +184,7 @@ fn note(window: &Window, sample: &mut Sample) {
 
 fn add(total: &mut Usage, part: Usage) {
     total.cpu_ns += part.cpu_ns;
+    total.pacing_ns += part.pacing_ns;
     total.voluntary += part.voluntary;
     total.involuntary += part.involuntary;
 }
@@ -209,7 +210,7 @@ mod tests {
             self.windows.push(count);
             let start_ns = self.now;
             self.now += each * count;
-            let usage = Usage { cpu_ns: count * 10, voluntary: count, involuntary: 0 };
+            let usage = Usage { cpu_ns: count * 10, voluntary: count, ..Usage::default() };
             let initiator = Part {
                 start_ns,
                 end_ns: start_ns + 1,

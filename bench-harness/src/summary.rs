@@ -3,7 +3,6 @@
 use anyhow::Result;
 
 use crate::{
-    case::Scenario,
     plan::Plan,
     report::record::{Cell, Floor, Noise, Omitted, PerMessage, Percentiles, Report, Round},
     run::{Early, Outcome},
@@ -13,7 +12,7 @@ use crate::{
         percentile::{buckets, merge, percentile},
         relative_deviation,
     },
-    transport, units,
+    transport,
 };
 
 /// A row whose rounds lie further from their median than this, in the median, did not converge.
@@ -43,20 +42,20 @@ pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
             floor: transport::find(&case.row.transport).is_some_and(|transport| transport.floor),
             value,
             rounds: samples.iter().map(|sample| sample.as_ref().map(round)).collect(),
-            percentiles: match case.scenario {
-                Scenario::Pingpong => Percentiles {
-                    p50: percentile(&histogram, 0.5),
-                    p90: percentile(&histogram, 0.9),
-                    p99: percentile(&histogram, 0.99),
-                    p999: percentile(&histogram, 0.999),
-                    max: (!histogram.is_empty()).then(|| histogram.max()),
-                    samples: histogram.len(),
-                },
-                Scenario::Stream => Percentiles::default(),
+            // A stream has no latencies, so all of them are absent there.
+            percentiles: Percentiles {
+                p50: percentile(&histogram, 0.5),
+                p90: percentile(&histogram, 0.9),
+                p99: percentile(&histogram, 0.99),
+                p999: percentile(&histogram, 0.999),
+                max: (!histogram.is_empty()).then(|| histogram.max()),
+                samples: histogram.len(),
             },
             converged: values.len() >= FEWEST_ROUNDS
                 && relative_deviation(&values).is_some_and(|deviation| deviation <= WIDEST),
             per_message: per_message(&taken, messages),
+            calls: None,
+            no_calls: None,
             messages,
             verified: taken.iter().map(|sample| sample.verified).sum(),
             fault: taken.iter().find_map(|sample| sample.fault.clone()),
@@ -84,6 +83,9 @@ fn per_message(taken: &[&Sample], messages: u64) -> PerMessage {
     };
     PerMessage {
         cpu_ns: sum(|sample| sample.initiator.cpu_ns + sample.responder.cpu_ns),
+        initiator_cpu_ns: sum(|sample| sample.initiator.cpu_ns),
+        responder_cpu_ns: sum(|sample| sample.responder.cpu_ns),
+        pacing_ns: sum(|sample| sample.initiator.pacing_ns),
         voluntary: sum(|sample| sample.initiator.voluntary + sample.responder.voluntary),
         involuntary: sum(|sample| sample.initiator.involuntary + sample.responder.involuntary),
     }
@@ -212,10 +214,7 @@ fn drift(floors: &[Floor]) -> Vec<String> {
             let of: Vec<&Floor> = floors.iter().filter(|floor| floor.cell == name).collect();
             let low = of.iter().map(|floor| floor.value).fold(f64::INFINITY, f64::min);
             let high = of.iter().map(|floor| floor.value).fold(0.0, f64::max);
-            let show = |value| match of[0].scenario {
-                Scenario::Pingpong => units::nanos(value),
-                Scenario::Stream => units::rate(value),
-            };
+            let show = |value| of[0].scenario.figure(value);
             (high > low * DRIFT).then(|| {
                 format!(
                     "the machine changed during the run: {name} went from {} to {}; trust ratios, not figures",
@@ -231,6 +230,7 @@ fn drift(floors: &[Floor]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::{
+        case::Scenario,
         host::Shares,
         plan::{Plan, tests::config},
         report::record::tests::{cell, report},

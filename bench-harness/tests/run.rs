@@ -200,7 +200,7 @@ fn the_json_on_standard_output_is_the_whole_report_and_only_that() {
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["schema"], 1);
+    assert_eq!(report["schema"], 2);
     assert_eq!(report["run"]["self_test"], true);
     assert!(report["warnings"][0].as_str().unwrap().contains("self-test"));
     let arguments = report["run"]["arguments"].to_string();

@@ -42,5 +42,8 @@ pub(crate) fn play<L: Link>(
         (Scenario::Pingpong, Role::Responder) => pingpong::respond(link, batch, buffer),
         (Scenario::Stream, Role::Initiator) => stream::write(link, batch, buffer),
         (Scenario::Stream, Role::Responder) => stream::read(link, batch, buffer),
+        (Scenario::Paced | Scenario::IdleWake | Scenario::Setup, _) => {
+            Err(io::ErrorKind::Unsupported.into())
+        }
     }
 }

@@ -47,7 +47,7 @@ const KERNEL: Transport = Transport {
     topology: Topology::Processes,
     waits: &[Wait::Block, Wait::Spin],
     quick: &[Wait::Block, Wait::Spin],
-    scenarios: &Scenario::ALL,
+    scenarios: &[Scenario::Pingpong, Scenario::Stream],
     floor: false,
     hidden: false,
     complexity: 0,

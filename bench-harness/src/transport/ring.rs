@@ -34,14 +34,19 @@ pub(super) fn stream(case: &Case, role: Role, meet: &UnixStream) -> io::Result<(
         Wait::Adaptive => ringpipe::Wait::Adaptive,
         Wait::Spin => ringpipe::Wait::Spin,
     };
-    let options = Options::new().capacity(case.buffer.0).wait(wait);
+    let options = Options::new().wait(wait);
+    let options = match case.buffer {
+        Some(buffer) => options.capacity(buffer.0),
+        None => options,
+    };
     let meet = meet.try_clone()?;
     let stream = match role {
         Role::Initiator => options.accept_on(meet),
         Role::Responder => options.connect_on(meet),
     };
-    let facts = Facts::from([("capacity".to_owned(), case.buffer.0.to_string())]);
-    Ok((doing(stream, "making a ring")?, facts))
+    let mut stream = doing(stream, "making a ring")?;
+    let capacity = stream.writer().stats().capacity;
+    Ok((stream, Facts::from([("capacity".to_owned(), capacity.to_string())])))
 }
 
 impl Link for Ring {

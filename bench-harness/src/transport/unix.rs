@@ -37,13 +37,15 @@ pub(super) fn socket(case: &Case, role: Role, meet: &UnixStream) -> io::Result<(
     }
 }
 
-/// Asks for buffers of the size of the case; what was granted is read back and reported.
+/// Asks for buffers of the size of the case, if it has one; what was granted is read back and reported.
 ///
 /// Linux grants twice what is asked, up to twice `net.core.{w,r}mem_max`, because its own bookkeeping counts.
 pub(super) fn buffers(socket: &impl AsFd, case: &Case) -> io::Result<Facts> {
-    let half = case.buffer.0 / 2;
-    doing(setsockopt(socket, sockopt::SndBuf, &half), "setting SO_SNDBUF")?;
-    doing(setsockopt(socket, sockopt::RcvBuf, &half), "setting SO_RCVBUF")?;
+    if let Some(buffer) = case.buffer {
+        let half = buffer.0 / 2;
+        doing(setsockopt(socket, sockopt::SndBuf, &half), "setting SO_SNDBUF")?;
+        doing(setsockopt(socket, sockopt::RcvBuf, &half), "setting SO_RCVBUF")?;
+    }
     granted(socket)
 }
 
