@@ -114,7 +114,7 @@ fn two(initiator: usize, responder: usize) -> Placement {
 }
 
 /// The CPUs that share a core with `cpu`, itself included; just itself where the system does not say.
-fn siblings(cpu: usize) -> Vec<usize> {
+pub(crate) fn siblings(cpu: usize) -> Vec<usize> {
     let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
     let listed = fs::read_to_string(path).map(|text| parse_list(&text)).unwrap_or_default();
     if listed.is_empty() { vec![cpu] } else { listed }
