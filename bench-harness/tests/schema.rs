@@ -76,7 +76,7 @@ impl Check<'_> {
                 "enum" if !rule.as_array().unwrap().contains(value) => {
                     errors.push(format!("{path}: is none of {rule}"));
                 }
-                "minimum" if value.as_f64() < rule.as_f64() => {
+                "minimum" if value.is_number() && value.as_f64() < rule.as_f64() => {
                     errors.push(format!("{path}: is below {rule}"));
                 }
                 "minItems" | "maxItems" => {
@@ -171,7 +171,16 @@ fn committed() -> Vec<PathBuf> {
 /// A report of now, of a run that has a bit of everything.
 fn fresh() -> Value {
     let output = Command::new(assert_cmd::cargo::cargo_bin!("ipc-bench"))
-        .args(["run", "--self-test", "--rounds", "3", "--size", "64B", "--time-budget", "60s"])
+        .args([
+            "run",
+            "--self-test",
+            "--rounds",
+            "3",
+            "--size",
+            "64B,64KiB",
+            "--time-budget",
+            "60s",
+        ])
         .args(["--transport", "pipe,unix,ring,corrupt", "--output", "-", "--json"])
         .output()
         .unwrap();
