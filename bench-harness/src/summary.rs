@@ -5,7 +5,9 @@ use anyhow::Result;
 use crate::{
     case::Case,
     plan::Plan,
-    report::record::{Cell, Floor, Noise, Omitted, PerMessage, Percentiles, Report, Round},
+    report::record::{
+        Cell, Floor, Noise, Omitted, Payload, PerMessage, Percentiles, Report, Round,
+    },
     run::{Early, Outcome},
     sample::{Sample, Stop},
     stats::{
@@ -180,6 +182,13 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
         warnings
             .push("this is a self-test of the harness: no figure here is a measurement".to_owned());
     }
+    if report.run.payload == Payload::Header {
+        warnings.push(
+            "only the first 8 bytes of each message were written and compared: rates of large messages are too high; \
+             leave out --touch"
+                .to_owned(),
+        );
+    }
     for cell in report.cells.iter().filter(|cell| cell.fault.is_some()) {
         warnings
             .push(format!("{}: a message did not arrive as it was sent; do not use it", cell.id));
@@ -312,6 +321,7 @@ mod tests {
         assert!(
             warned(&|r| r.run.incomplete = Some("interrupted".to_owned())).contains("incomplete")
         );
+        assert!(warned(&|r| r.run.payload = Payload::Header).contains("first 8 bytes"));
         assert!(warned(&|r| r.host.cpus_allowed = vec![0]).contains("only one CPU"));
         assert!(warned(&|r| r.cells[0].converged = false).contains("1 of 1 rows did not converge"));
         let fault = crate::pattern::Fault { message: 0, offset: 0, expected: 1, found: 2 };

@@ -138,7 +138,7 @@ impl Link for Corrupting {
     }
 }
 
-/// Answers a thousand messages, then never again.
+/// Takes ten messages, then never one again.
 #[derive(Debug)]
 pub(super) struct Stuck {
     link: Descriptors,
@@ -146,7 +146,7 @@ pub(super) struct Stuck {
 }
 
 pub(super) fn open_stuck(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Stuck> {
-    Ok(Stuck { link: open(case, role, meet)?, left: 1_000 })
+    Ok(Stuck { link: open(case, role, meet)?, left: 10 })
 }
 
 impl Link for Stuck {
