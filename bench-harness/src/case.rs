@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     pin::Placement,
-    units::{self, Size},
+    units::{self, Buffer, Size},
 };
 
 /// What the two sides do with each other.
@@ -141,7 +141,7 @@ pub(crate) struct Case {
     pub(crate) placement: Placement,
     /// The capacity asked of the transport's buffer, in bytes; what it got is read back and reported. `None` leaves it
     /// the one it has by itself.
-    pub(crate) buffer: Option<Size>,
+    pub(crate) buffer: Buffer,
     /// How the messages come, where that is not "as fast as they go".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pace: Option<Pace>,
@@ -155,6 +155,16 @@ pub(crate) enum Pace {
     Rate(u32),
     /// Each after a silence of so many nanoseconds.
     GapNs(u64),
+}
+
+impl Pace {
+    /// From one message to the next, at least.
+    pub(crate) fn period_ns(self) -> u64 {
+        match self {
+            Self::Rate(rate) => 1_000_000_000 / u64::from(rate),
+            Self::GapNs(gap) => gap,
+        }
+    }
 }
 
 impl fmt::Display for Pace {
@@ -178,6 +188,15 @@ impl Case {
         format!("{}{pace}/{}/{}{place}{buffer}", self.scenario, self.size.tag(), self.row)
     }
 
+    /// How much time a sample of it needs, compared with one whose messages follow each other at once.
+    pub(crate) fn weight(&self) -> u32 {
+        match self.pace.map_or(0, Pace::period_ns) {
+            ..1_000_000 => 1,
+            1_000_000..10_000_000 => 2,
+            _ => 3,
+        }
+    }
+
     /// What a case shares with those it is compared with: everything but the row.
     pub(crate) fn block(&self) -> Block {
         (self.scenario, self.pace, self.size, self.placement, self.buffer)
@@ -185,22 +204,27 @@ impl Case {
 }
 
 /// See [`Case::block`].
-pub(crate) type Block = (Scenario, Option<Pace>, Size, Placement, Option<Size>);
+pub(crate) type Block = (Scenario, Option<Pace>, Size, Placement, Buffer);
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
-    fn a_cell_is_named_after_everything_that_makes_it_up() {
-        let mut case = Case {
-            scenario: Scenario::Pingpong,
-            size: Size(4096),
+    /// 64-byte messages over `ring/spin`.
+    pub(crate) fn case(scenario: Scenario) -> Case {
+        Case {
+            scenario,
+            size: Size(64),
             row: Row { transport: "ring".to_owned(), wait: Wait::Spin, replica: 0 },
             placement: Placement::TwoCpus { initiator: 0, responder: 1 },
             buffer: Some(Size(1 << 20)),
             pace: None,
-        };
+        }
+    }
+
+    #[test]
+    fn a_cell_is_named_after_everything_that_makes_it_up() {
+        let mut case = Case { size: Size(4096), ..case(Scenario::Pingpong) };
         assert_eq!(case.id(), "pingpong/4KiB/ring/spin");
         case.row.replica = 1;
         case.placement = Placement::OneCpu { cpu: 0 };

@@ -23,7 +23,9 @@ mod output;
 mod pattern;
 mod peer;
 mod pin;
+mod place;
 mod plan;
+mod preset;
 mod progress;
 mod recommend;
 mod repeat;
@@ -34,6 +36,7 @@ mod scenario;
 mod session;
 mod stats;
 mod summary;
+mod syscalls;
 mod transport;
 mod units;
 

@@ -3,8 +3,11 @@
 use anyhow::Result;
 
 use crate::{
+    case::Case,
     plan::Plan,
-    report::record::{Cell, Floor, Noise, Omitted, PerMessage, Percentiles, Report, Round},
+    report::record::{
+        Cell, Floor, Noise, Omitted, Payload, PerMessage, Percentiles, Report, Round,
+    },
     run::{Early, Outcome},
     sample::{Sample, Stop},
     stats::{
@@ -28,7 +31,8 @@ const OTHERS: f64 = 0.05;
 /// The cells of a run, in the order of the plan.
 pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
     let mut cells = Vec::new();
-    for (case, samples) in plan.cases.iter().zip(&outcome.samples) {
+    for (number, (case, samples)) in plan.cases.iter().zip(&outcome.samples).enumerate() {
+        let calls = outcome.calls.get(&number);
         let taken: Vec<&Sample> = samples.iter().flatten().collect();
         let values: Vec<f64> = taken.iter().map(|sample| sample.value).collect();
         let Some(value) = interval::estimate(&values, plan.seed) else {
@@ -54,16 +58,30 @@ pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
             converged: values.len() >= FEWEST_ROUNDS
                 && relative_deviation(&values).is_some_and(|deviation| deviation <= WIDEST),
             per_message: per_message(&taken, messages),
-            calls: None,
-            no_calls: None,
+            calls: calls.and_then(|calls| calls.as_ref().ok()).copied(),
+            no_calls: match calls {
+                Some(calls) => calls.as_ref().err().cloned(),
+                None => Some(uncounted(case)),
+            },
             messages,
             verified: taken.iter().map(|sample| sample.verified).sum(),
-            fault: taken.iter().find_map(|sample| sample.fault.clone()),
+            fault: (taken.iter().find_map(|sample| sample.fault.clone()))
+                .or_else(|| outcome.faults.get(&number).cloned()),
             facts: taken.first().map(|sample| sample.facts.clone()).unwrap_or_default(),
             histogram: buckets(&histogram),
         });
     }
     Ok(cells)
+}
+
+/// Why nobody counted the system calls of `case`.
+fn uncounted(case: &Case) -> String {
+    match case {
+        _ if transport::sides(&case.row) == 1 => "one side alone asks nothing of the system",
+        case if case.row.replica > 0 => "counted in the row it is a copy of",
+        _ => "not counted in this run",
+    }
+    .to_owned()
 }
 
 fn round(sample: &Sample) -> Round {
@@ -144,7 +162,7 @@ pub(crate) fn skipped(plan: &Plan, outcome: &Outcome) -> Vec<Omitted> {
         Stop::Unavailable(reason) | Stop::Failed(reason) => {
             Some(Omitted { cell: plan.cases[*case].id(), reason: reason.clone() })
         }
-        Stop::Interrupted => None,
+        Stop::Wrong(_) | Stop::Interrupted => None,
     });
     planned.chain(stopped).collect()
 }
@@ -168,6 +186,13 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
     if report.run.self_test {
         warnings
             .push("this is a self-test of the harness: no figure here is a measurement".to_owned());
+    }
+    if report.run.payload == Payload::Header {
+        warnings.push(
+            "only the first 8 bytes of each message were written and compared: rates of large messages are too high; \
+             leave out --touch"
+                .to_owned(),
+        );
     }
     for cell in report.cells.iter().filter(|cell| cell.fault.is_some()) {
         warnings
@@ -301,6 +326,7 @@ mod tests {
         assert!(
             warned(&|r| r.run.incomplete = Some("interrupted".to_owned())).contains("incomplete")
         );
+        assert!(warned(&|r| r.run.payload = Payload::Header).contains("first 8 bytes"));
         assert!(warned(&|r| r.host.cpus_allowed = vec![0]).contains("only one CPU"));
         assert!(warned(&|r| r.cells[0].converged = false).contains("1 of 1 rows did not converge"));
         let fault = crate::pattern::Fault { message: 0, offset: 0, expected: 1, found: 2 };

@@ -66,6 +66,20 @@ pub(crate) fn message_size(text: &str) -> Result<Size, String> {
     }
 }
 
+/// The capacity of a buffer, or `None` for the one a transport has by itself.
+pub(crate) type Buffer = Option<Size>;
+
+/// A capacity, or `own`.
+pub(crate) fn buffer(text: &str) -> Result<Buffer, String> {
+    match text {
+        "own" => Ok(None),
+        text => match text.parse()? {
+            Size(0) => Err("a buffer has at least one byte; the usual one is 1MiB".to_owned()),
+            size => Ok(Some(size)),
+        },
+    }
+}
+
 /// A span of time such as `20us`, `1.5ms`, `60s` or `2min`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);

@@ -18,6 +18,7 @@ use crate::{
     clock,
     host::{Shares, Ticks},
     pin::{self, Placement},
+    place::Machine,
 };
 
 /// How long the doctor watches what else runs.
@@ -57,18 +58,16 @@ impl Facts {
     pub(super) fn look() -> Self {
         let root = Path::new("/");
         let allowed = pin::allowed().unwrap_or_default();
+        let machine = Machine::new(&allowed);
         let before = (Ticks::now(), processes(root));
         thread::sleep(WATCH);
         let (ticks, running) = (Ticks::now(), processes(root));
         Self {
             debug_build: cfg!(debug_assertions),
             cpus: allowed.len(),
-            siblings: match pin::choose(None, &allowed) {
-                Ok(Placement::TwoCpus { initiator, responder }) => {
-                    pin::siblings(initiator).contains(&responder)
-                }
-                _ => false,
-            },
+            siblings: machine.choose().and_then(Placement::cpus).is_some_and(|(first, second)| {
+                first != second && machine.siblings(first).contains(&second)
+            }),
             shares: before.0.until(ticks),
             busiest: busiest(&before.1, &running),
             clock_ns: clock::cost_ns(),
