@@ -7,6 +7,7 @@ mod copy;
 mod descriptors;
 mod fifo;
 mod flag;
+pub(crate) mod go;
 mod handover;
 mod memory;
 mod mqueue;
@@ -24,7 +25,7 @@ use std::{fmt::Display, io, os::unix::net::UnixStream, thread};
 
 pub(crate) use copy::window;
 pub(crate) use handover::introduce;
-pub(crate) use registry::{Topology, Transport, find, known, sides};
+pub(crate) use registry::{Topology, Transport, find, known};
 
 use crate::{
     case::{Case, Wait},
@@ -127,7 +128,7 @@ pub(crate) fn connect_threads(
 ) -> io::Result<Both> {
     match case.row.transport.as_str() {
         "memory" => Ok(on_threads(memory::open(), initiator, responder)),
-        "memory-buffered" => Ok(on_threads(memory::open_buffered(), initiator, responder)),
+        "memory-bufio" => Ok(on_threads(memory::open_buffered(), initiator, responder)),
         other => Err(unsupported(format!("no transport between threads is called {other}"))),
     }
 }
