@@ -340,7 +340,7 @@ mod tests {
         let slot = |id: &str| mock.slots.iter().find(|(ran, _)| ran == id).unwrap().1.as_secs_f64();
         let usual = slot("pingpong/64B/pipe/block");
         for (id, times) in [
-            ("paced@1k/64B/pipe/block", 4.0),
+            ("paced@1k/64B/pipe/block", 5.0),
             ("paced@10k/64B/pipe/block", 1.0),
             ("idle-wake@1ms/64B/pipe/block", 2.0),
             ("idle-wake@10ms/64B/pipe/block", 3.0),
