@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::{
+    case::Pace,
     plan::{self, Plan},
     report::record::{
         Cell, Floor, Noise, Omitted, Payload, PerMessage, Percentiles, Report, Round,
@@ -26,6 +27,10 @@ const DRIFT: f64 = 1.25;
 /// Shares of processor time beyond which others have disturbed the run.
 const STEAL: f64 = 0.01;
 const OTHERS: f64 = 0.05;
+/// More than this share of samples that were taken unsettled is no accident of single ones.
+const UNSETTLED: f64 = 0.25;
+/// A row that carries less than this share of the messages that were due is behind for good, not for a moment.
+const KEPT_UP: f64 = 0.9;
 
 /// The cells of a run, in the order of the plan.
 pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
@@ -212,6 +217,8 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
             report.cells.len()
         ));
     }
+    warnings.extend(unsettled(report));
+    warnings.extend(behind(report));
     if report.host.cpus_allowed.len() < 2 {
         warnings.push(
             "only one CPU may be used: both sides share it, and rows that spin are left out"
@@ -219,6 +226,39 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
         );
     }
     warnings
+}
+
+/// Whether more samples than a few were taken before the transport had come to rest.
+fn unsettled(report: &Report) -> Option<String> {
+    let rounds = || report.cells.iter().flat_map(|cell| cell.rounds.iter().flatten());
+    let (all, open) = (rounds().count(), rounds().filter(|round| !round.settled).count());
+    (open as f64 > all as f64 * UNSETTLED).then(|| {
+        format!(
+            "{open} of {all} samples were taken before three windows agreed within 5 %; longer ones help: --time-budget"
+        )
+    })
+}
+
+/// The rows that did not keep up with their rate.
+fn behind(report: &Report) -> Option<String> {
+    let late: Vec<&str> = report
+        .cells
+        .iter()
+        .filter(|cell| {
+            let Some(Pace::Rate(asked)) = cell.case.pace else { return false };
+            let rounds = || cell.rounds.iter().flatten();
+            let messages: u64 = rounds().map(|round| round.messages).sum();
+            let elapsed: u64 = rounds().map(|round| round.elapsed_ns).sum();
+            (messages as f64) * 1e9 < f64::from(asked) * KEPT_UP * elapsed as f64
+        })
+        .map(|cell| cell.id.as_str())
+        .collect();
+    (!late.is_empty()).then(|| {
+        format!(
+            "{} did not keep up with the rate: their latencies grow for as long as a sample lasts",
+            late.join(", ")
+        )
+    })
 }
 
 /// The floors that moved, one warning each.
@@ -317,6 +357,17 @@ mod tests {
         );
         assert!(warned(&|r| r.run.payload = Payload::Header).contains("first 8 bytes"));
         assert!(warned(&|r| r.host.cpus_allowed = vec![0]).contains("only one CPU"));
+        let each_round = |r: &mut Report, change: &dyn Fn(&mut Round)| {
+            r.cells[0].rounds.iter_mut().flatten().for_each(change);
+        };
+        assert!(
+            warned(&|r| each_round(r, &|round| round.settled = false))
+                .contains("3 of 3 samples were taken before")
+        );
+        // A thousand messages a millisecond, where two thousand were due.
+        let slow = warned(&|r| r.cells[0].case.pace = Some(Pace::Rate(2_000_000)));
+        assert!(slow.contains("did not keep up"), "{slow}");
+        assert_eq!(warned(&|r| r.cells[0].case.pace = Some(Pace::Rate(1_000_000))), "");
         assert!(warned(&|r| r.cells[0].converged = false).contains("1 of 1 rows did not converge"));
         let fault = crate::pattern::Fault { message: 0, offset: 0, expected: 1, found: 2 };
         assert!(warned(&|r| r.cells[0].fault = Some(fault.clone())).contains("do not use it"));
