@@ -1,0 +1,91 @@
+//! From nothing to the first byte on the other side, and back to nothing.
+
+use std::{
+    hint::black_box,
+    io::{Read, Write},
+    os::unix::net::{UnixListener, UnixStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use ringpipe::{Listener, Options, Stream};
+
+use super::{memory::Memory, pin, rounds::{Plan, Sample}};
+
+const MIB: usize = 1 << 20;
+
+/// A Unix socket's way there, with the memory that a stream has; and the stream's.
+pub(crate) fn run(plan: &Plan) {
+    pin::to(plan.cpus.0);
+    let cpu = plan.cpus.1;
+    let folder = std::env::temp_dir().join(format!("ringpipe-lab-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let (plain, path) = (folder.join("plain"), folder.join("ring"));
+    let listener = UnixListener::bind(&plain).expect("a listener");
+    let accept = move || {
+        let (socket, _) = listener.accept().expect("a client");
+        let memory = (Memory::new(MIB), Memory::new(MIB));
+        (socket, black_box(memory))
+    };
+    let rings = Listener::bind(&path).expect("a listener");
+    plan.compare(
+        "set up, first byte, take down",
+        ("us", |nanos, _| nanos / 1e3),
+        0,
+        vec![
+            ("socket and zeroed memory", meet(cpu, accept, |(mut socket, _)| answer(&mut socket), {
+                move || ask(&mut UnixStream::connect(&plain).expect("a server"))
+            })),
+            ("stream", meet(cpu, move || rings.accept().expect("a client"), |mut stream| answer(&mut stream), {
+                let path = path.clone();
+                move || ask(&mut Stream::connect(&path).expect("a server"))
+            })),
+            ("ring in one process", Box::new(|count| {
+                let start = Instant::now();
+                for _ in 0..count {
+                    let (mut reader, mut writer) = Options::new().ring().expect("a ring");
+                    writer.write_all(&[7]).expect("room");
+                    let mut byte = [0];
+                    reader.read_exact(&mut byte).expect("a byte");
+                }
+                start.elapsed()
+            })),
+        ],
+    );
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+fn ask(stream: &mut (impl Read + Write)) {
+    stream.write_all(&[7]).expect("room");
+    let mut byte = [0];
+    stream.read_exact(&mut byte).expect("an answer");
+    assert_eq!(byte, [8]);
+}
+
+fn answer(stream: &mut (impl Read + Write)) {
+    let mut byte = [0];
+    stream.read_exact(&mut byte).expect("a byte");
+    stream.write_all(&[byte[0] + 1]).expect("room");
+}
+
+fn meet<'a, S>(
+    cpu: usize,
+    accept: impl Fn() -> S + Sync + 'a,
+    serve: impl Fn(S) + Sync + 'a,
+    client: impl Fn() + 'a,
+) -> Sample<'a> {
+    Box::new(move |count| {
+        let mut took = Duration::ZERO;
+        thread::scope(|scope| {
+            let server = scope.spawn(|| {
+                pin::to(cpu);
+                (0..count).for_each(|_| serve(accept()));
+            });
+            let start = Instant::now();
+            (0..count).for_each(|_| client());
+            server.join().expect("the server");
+            took = start.elapsed();
+        });
+        took
+    })
+}
