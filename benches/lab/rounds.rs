@@ -30,6 +30,9 @@ pub(crate) struct Plan {
 
 /// Runs one sample of so many messages, and gives how long it took.
 pub(crate) type Sample<'a> = Box<dyn FnMut(u64) -> Duration + 'a>;
+/// Makes a contender afresh. How long a line takes from one CPU to the other depends on its address as well, by half as much again;
+/// so each round has other memory.
+pub(crate) type Make<'a> = Box<dyn Fn() -> Sample<'a> + 'a>;
 
 impl Plan {
     /// Has every contender run once a round, and prints the medians; `unit` turns nanoseconds for a message into
@@ -39,29 +42,32 @@ impl Plan {
         title: &str,
         unit: (&str, fn(f64, usize) -> f64),
         size: usize,
-        mut contenders: Vec<(&str, Sample<'_>)>,
+        contenders: Vec<(&str, Make<'_>)>,
     ) {
-        let measuring = self.sample != Duration::ZERO;
-        let counts: Vec<u64> = contenders.iter_mut().map(|(_, run)| self.count(run)).collect();
         let mut values = vec![Vec::new(); contenders.len()];
         for round in 0..self.rounds {
             for turn in 0..contenders.len() {
                 // Each starts a round in turn, and follows another one.
                 let index = (turn + round) % contenders.len();
-                let took = (contenders[index].1)(counts[index]);
-                let each = took.as_nanos() as f64 / counts[index] as f64;
-                values[index].push((unit.1)(each, size));
+                let mut run = contenders[index].1();
+                let count = self.count(&mut run);
+                let took = run(count);
+                values[index].push((unit.1)(took.as_nanos() as f64 / count as f64, size));
             }
         }
         println!("{title}, {} rounds", self.rounds);
+        if self.sample == Duration::ZERO {
+            return;
+        }
         let floor = values[0].clone();
         for ((name, _), values) in contenders.iter().zip(&values) {
             let ratios = values.iter().zip(&floor).map(|(value, floor)| value / floor).collect();
             let (low, ratio, high) = quartiles(ratios);
-            if measuring {
-                let value = quartiles(values.clone()).1;
-                println!("  {name:24} {value:10.2} {}   x {ratio:5.2}   ({low:.2} to {high:.2})", unit.0);
-            }
+            let value = quartiles(values.clone()).1;
+            println!(
+                "  {name:24} {value:10.2} {}   x {ratio:5.2}   ({low:.2} to {high:.2})",
+                unit.0
+            );
         }
     }
 
@@ -103,34 +109,38 @@ pub(crate) fn call(plan: &Plan) {
             ("ns", nanoseconds),
             size,
             vec![
-                ("bare ring", in_turn(Bare::pair(MIB), size)),
-                ("ring", in_turn(contenders::ring(MIB, Wait::Adaptive), size)),
-                ("ring, between strangers", in_turn(contenders::stream(MIB).0, size)),
-                ("ring, messages", in_turn(messages(MIB), size)),
+                ("bare ring", in_turn(|| Bare::pair(MIB), size)),
+                ("ring", in_turn(|| contenders::ring(MIB, Wait::Adaptive), size)),
+                ("ring, between strangers", in_turn(|| contenders::stream(MIB).0, size)),
+                ("ring, messages", in_turn(|| messages(MIB), size)),
             ],
         );
     }
 }
 
-fn messages(
-    capacity: usize,
-) -> (Messages<ringpipe::Writer>, Messages<ringpipe::Reader>) {
+fn messages(capacity: usize) -> (Messages<ringpipe::Writer>, Messages<ringpipe::Reader>) {
     let (writer, reader) = contenders::ring(capacity, Wait::Adaptive);
     (Messages(writer), Messages(reader))
 }
 
-fn in_turn<'a, T: Transmit + 'a, R: Receive + 'a>((mut to, mut from): (T, R), size: usize) -> Sample<'a> {
-    let (mut message, mut got) = (vec![0; size], vec![0; size]);
-    Box::new(move |count| {
-        let start = Instant::now();
-        for number in 0..count {
-            fill(&mut message[..8], number);
-            to.send(&message);
-            to.flush();
-            from.recv(&mut got);
-            check(&got[..8], number);
-        }
-        start.elapsed()
+fn in_turn<'a, T: Transmit + 'a, R: Receive + 'a>(
+    make: impl Fn() -> (T, R) + 'a,
+    size: usize,
+) -> Make<'a> {
+    Box::new(move || {
+        let (mut to, mut from) = make();
+        let (mut message, mut got) = (vec![0; size], vec![0; size]);
+        Box::new(move |count| {
+            let start = Instant::now();
+            for number in 0..count {
+                fill(&mut message, number);
+                to.send(&message);
+                to.flush();
+                from.recv(&mut got);
+                check(&got, number);
+            }
+            start.elapsed()
+        })
     })
 }
 
@@ -139,24 +149,24 @@ pub(crate) fn trip(plan: &Plan) {
     const SIZE: usize = 64;
     pin::to(plan.cpus.0);
     thread::scope(|scope| {
-        let mut turns = Turns { scope, cpu: plan.cpus.1 };
-        let adaptive = || contenders::ring(MIB, Wait::Adaptive);
-        let spin = || contenders::ring(MIB, Wait::Spin);
-        let (there, back) = contenders::stream(MIB);
+        let turns = &Turns { scope, cpu: plan.cpus.1 };
+        let ring = |wait| move || contenders::ring(MIB, wait);
+        let flag = || Flag::pair(SIZE);
+        let in_band = || InBand::pair(MIB);
         plan.compare(
             "round trip of 64 B",
             ("ns", nanoseconds),
             SIZE,
             vec![
-                ("flag", turns.trip(Flag::pair(SIZE), Flag::pair(SIZE), SIZE)),
-                ("flag again", turns.trip(Flag::pair(SIZE), Flag::pair(SIZE), SIZE)),
-                ("bare ring", turns.trip(Bare::pair(MIB), Bare::pair(MIB), SIZE)),
-                ("in band, 60 B", turns.trip(InBand::pair(MIB), InBand::pair(MIB), 56)),
-                ("in band, 64 B", turns.trip(InBand::pair(MIB), InBand::pair(MIB), SIZE)),
-                ("ring, spinning", turns.trip(spin(), spin(), SIZE)),
-                ("ring", turns.trip(adaptive(), adaptive(), SIZE)),
-                ("ring, between strangers", turns.trip(there, back, SIZE)),
-                ("ring, messages", turns.trip(messages(MIB), messages(MIB), SIZE)),
+                ("flag", turns.trip(twice(flag), SIZE)),
+                ("flag again", turns.trip(twice(flag), SIZE)),
+                ("bare ring", turns.trip(twice(|| Bare::pair(MIB)), SIZE)),
+                ("in band, 60 B", turns.trip(twice(in_band), 56)),
+                ("in band, 64 B", turns.trip(twice(in_band), SIZE)),
+                ("ring, spinning", turns.trip(twice(ring(Wait::Spin)), SIZE)),
+                ("ring", turns.trip(twice(ring(Wait::Adaptive)), SIZE)),
+                ("ring, between strangers", turns.trip(|| contenders::stream(MIB), SIZE)),
+                ("ring, messages", turns.trip(twice(|| messages(MIB)), SIZE)),
             ],
         );
     });
@@ -165,31 +175,44 @@ pub(crate) fn trip(plan: &Plan) {
 /// Messages one way between two threads.
 pub(crate) fn stream(plan: &Plan, size: usize) {
     pin::to(plan.cpus.0);
-    let segment = (256 << 10).max(size);
     let capacity = MIB.max(size);
     thread::scope(|scope| {
-        let mut turns = Turns { scope, cpu: plan.cpus.1 };
-        let adaptive = |capacity| contenders::ring(capacity, Wait::Adaptive);
-        let socket = UnixStream::pair().expect("a socket pair");
+        let turns = &Turns { scope, cpu: plan.cpus.1 };
+        let relay = |segment: usize| move || Relay::pair(segment.max(size));
+        let ring = |capacity| move || contenders::ring(capacity, Wait::Adaptive);
+        let socket = || {
+            let (to, from) = UnixStream::pair().expect("a socket pair");
+            (Kernel(to), Kernel(from))
+        };
         plan.compare(
             &format!("stream of {size} B"),
             ("GB/s", gigabytes),
             size,
             vec![
-                ("relay", turns.one_way(Relay::pair(segment), size)),
-                ("relay again", turns.one_way(Relay::pair(segment), size)),
-                ("relay, 128 KiB in all", turns.one_way(Relay::pair((16 << 10).max(size)), size)),
-                ("bare ring", turns.one_way(Bare::pair(capacity), size)),
-                ("ring", turns.one_way(adaptive(capacity), size)),
-                ("ring, 64 KiB", turns.one_way(adaptive(64 << 10), size)),
-                ("ring, 256 KiB", turns.one_way(adaptive(256 << 10), size)),
-                ("ring, 4 MiB", turns.one_way(adaptive(4 * MIB), size)),
-                ("ring, between strangers", turns.one_way(contenders::stream(capacity).0, size)),
-                ("ring, messages", turns.one_way(messages(capacity), size)),
-                ("Unix socket", turns.one_way((Kernel(socket.0), Kernel(socket.1)), size)),
+                ("relay", turns.one_way(relay(256 << 10), size)),
+                ("relay again", turns.one_way(relay(256 << 10), size)),
+                ("relay, 128 KiB in all", turns.one_way(relay(16 << 10), size)),
+                ("bare ring", turns.one_way(move || Bare::pair(capacity), size)),
+                ("ring", turns.one_way(ring(capacity), size)),
+                ("ring, 64 KiB", turns.one_way(ring(64 << 10), size)),
+                ("ring, 256 KiB", turns.one_way(ring(256 << 10), size)),
+                ("ring, 4 MiB", turns.one_way(ring(4 * MIB), size)),
+                (
+                    "ring, between strangers",
+                    turns.one_way(move || contenders::stream(capacity).0, size),
+                ),
+                ("ring, messages", turns.one_way(move || messages(capacity), size)),
+                ("Unix socket", turns.one_way(socket, size)),
             ],
         );
     });
+}
+
+/// A way there and a way back.
+type Both<T, R> = ((T, R), (T, R));
+
+fn twice<T, R>(make: impl Fn() -> (T, R)) -> impl Fn() -> Both<T, R> {
+    move || (make(), make())
 }
 
 /// The other thread of each contender, which sleeps in a channel until its turn comes.
@@ -200,59 +223,65 @@ struct Turns<'scope, 'env> {
 }
 
 impl<'scope> Turns<'scope, '_> {
-    fn one_way<T, R>(&mut self, (mut to, mut from): (T, R), size: usize) -> Sample<'scope>
+    fn one_way<'a, T, R>(&'a self, make: impl Fn() -> (T, R) + 'a, size: usize) -> Make<'a>
     where
         T: Transmit + 'scope,
         R: Receive + Send + 'scope,
+        'scope: 'a,
     {
-        let (mut message, mut next) = (vec![0; size], 0);
-        let other = self.other(move |mut number, count| {
-            let mut message = vec![0; size];
-            for _ in 0..count {
-                from.recv(&mut message);
-                check(&message, number);
-                number += 1;
-            }
-        });
-        Box::new(move |count| {
-            let number = next;
-            next += count;
-            other(number, count, &mut || {
+        Box::new(move || {
+            let (mut to, mut from) = make();
+            let (mut message, mut next) = (vec![0; size], 0);
+            let other = self.other(move |number, count| {
+                let mut message = vec![0; size];
                 for number in number..number + count {
-                    fill(&mut message, number);
-                    to.send(&message);
+                    from.recv(&mut message);
+                    check(&message, number);
                 }
-                to.flush();
+            });
+            Box::new(move |count| {
+                let first = next;
+                next += count;
+                other(first, count, &mut || {
+                    for number in first..first + count {
+                        fill(&mut message, number);
+                        to.send(&message);
+                    }
+                    to.flush();
+                })
             })
         })
     }
 
-    fn trip<T, R>(&mut self, there: (T, R), back: (T, R), size: usize) -> Sample<'scope>
+    fn trip<'a, T, R>(&'a self, make: impl Fn() -> Both<T, R> + 'a, size: usize) -> Make<'a>
     where
         T: Transmit + Send + 'scope,
         R: Receive + Send + 'scope,
+        'scope: 'a,
     {
-        let ((mut to, mut read), (mut answer, mut from)) = (there, back);
-        let (mut message, mut next) = (vec![0; size], 0);
-        let other = self.other(move |_, count| {
-            let mut message = vec![0; size];
-            for _ in 0..count {
-                read.recv(&mut message);
-                answer.send(&message);
-                answer.flush();
-            }
-        });
-        Box::new(move |count| {
-            let number = next;
-            next += count;
-            other(number, count, &mut || {
-                for number in number..number + count {
-                    fill(&mut message, number);
-                    to.send(&message);
-                    to.flush();
-                    from.recv(&mut message);
-                    check(&message, number);
+        Box::new(move || {
+            let ((mut to, mut read), (mut answer, mut from)) = make();
+            let (mut message, mut next) = (vec![0; size], 0);
+            let other = self.other(move |_, count| {
+                let mut message = vec![0; size];
+                for _ in 0..count {
+                    read.recv(&mut message);
+                    answer.send(&message);
+                    answer.flush();
                 }
+            });
+            Box::new(move |count| {
+                let first = next;
+                next += count;
+                other(first, count, &mut || {
+                    for number in first..first + count {
+                        fill(&mut message, number);
+                        to.send(&message);
+                        to.flush();
+                        from.recv(&mut message);
+                        check(&message, number);
+                    }
+                })
             })
         })
     }
@@ -260,7 +289,7 @@ impl<'scope> Turns<'scope, '_> {
     /// Has a thread on the other CPU run `work` beside each call of what is returned. The time is from both being ready
     /// to both being done.
     fn other(
-        &mut self,
+        &self,
         mut work: impl FnMut(u64, u64) + Send + 'scope,
     ) -> impl Fn(u64, u64, &mut dyn FnMut()) -> Duration + 'scope {
         let (start, started) = mpsc::channel();
