@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+use memmap2::{MmapMut, MmapOptions};
+
 /// Two lines are fetched together, so what two sides write lies this far apart.
 pub(crate) const APART: usize = 128;
 
@@ -76,4 +78,9 @@ impl Drop for Memory {
         // SAFETY: allocated in `new` with this layout.
         unsafe { dealloc(self.base.as_ptr(), self.layout) };
     }
+}
+
+/// Memory that the system has not given to this process before, every page of it touched; unmapped when it is dropped.
+pub(crate) fn fresh(length: usize) -> MmapMut {
+    MmapOptions::new().len(length).populate().map_anon().expect("memory")
 }

@@ -1,10 +1,11 @@
-//! From nothing to the first byte on the other side, and back to nothing.
+//! From nothing to the first byte on the other side.
 
 use std::{
     hint::black_box,
     io::{Read, Write},
     os::unix::net::{UnixListener, UnixStream},
     rc::Rc,
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -12,7 +13,7 @@ use std::{
 use ringpipe::{Listener, Options, Stream};
 
 use super::{
-    memory::Memory,
+    memory::fresh,
     pin,
     rounds::{Make, Plan},
 };
@@ -29,12 +30,12 @@ pub(crate) fn run(plan: &Plan) {
     let listener = UnixListener::bind(&plain).expect("a listener");
     let accept = move || {
         let (socket, _) = listener.accept().expect("a client");
-        let memory = (Memory::new(MIB), Memory::new(MIB));
+        let memory = (fresh(MIB), fresh(MIB));
         (socket, black_box(memory))
     };
     let rings = Listener::bind(&path).expect("a listener");
     plan.compare(
-        "set up, first byte, take down",
+        "from nothing to the first answer",
         ("us", |nanos, _| nanos / 1e3),
         0,
         vec![
@@ -43,10 +44,8 @@ pub(crate) fn run(plan: &Plan) {
                 meet(
                     cpu,
                     accept,
-                    |(mut socket, _)| answer(&mut socket),
-                    move || {
-                        ask(&mut UnixStream::connect(&plain).expect("a server"));
-                    },
+                    |(socket, _)| answer(socket),
+                    move || ask(UnixStream::connect(&plain).expect("a server")),
                 ),
             ),
             (
@@ -54,8 +53,8 @@ pub(crate) fn run(plan: &Plan) {
                 meet(
                     cpu,
                     move || rings.accept().expect("a client"),
-                    |mut stream| answer(&mut stream),
-                    move || ask(&mut Stream::connect(&path).expect("a server")),
+                    answer,
+                    move || ask(Stream::connect(&path).expect("a server")),
                 ),
             ),
             ("ring in one process", Box::new(|| Box::new(alone))),
@@ -75,11 +74,12 @@ fn alone(count: u64) -> Duration {
     start.elapsed()
 }
 
-fn ask(stream: &mut (impl Read + Write)) {
+fn ask<S: Read + Write>(mut stream: S) -> S {
     stream.write_all(&[7]).expect("room");
     let mut byte = [0];
     stream.read_exact(&mut byte).expect("an answer");
     assert_eq!(byte, [8]);
+    stream
 }
 
 fn answer(stream: &mut (impl Read + Write)) {
@@ -88,26 +88,38 @@ fn answer(stream: &mut (impl Read + Write)) {
     stream.write_all(&[byte[0] + 1]).expect("room");
 }
 
-fn meet<'a, S>(
+/// The time from the client's first step to the first answer, without what it takes to leave again.
+fn meet<'a, S, C>(
     cpu: usize,
     accept: impl Fn() -> S + Sync + 'a,
-    serve: impl Fn(S) + Sync + 'a,
-    client: impl Fn() + 'a,
+    serve: impl Fn(&mut S) + Sync + 'a,
+    client: impl Fn() -> C + 'a,
 ) -> Make<'a> {
     let parts = Rc::new((accept, serve, client));
     Box::new(move || {
         let parts = parts.clone();
         Box::new(move |count| {
             let (accept, serve, client) = &*parts;
+            let (gone, is_gone) = mpsc::channel();
             thread::scope(|scope| {
-                let server = scope.spawn(move || {
+                scope.spawn(move || {
                     pin::to(cpu);
-                    (0..count).for_each(|_| serve(accept()));
+                    for _ in 0..count {
+                        let mut served = accept();
+                        serve(&mut served);
+                        drop(served);
+                        gone.send(()).expect("the client");
+                    }
                 });
-                let start = Instant::now();
-                (0..count).for_each(|_| client());
-                server.join().expect("the server");
-                start.elapsed()
+                let mut took = Duration::ZERO;
+                for _ in 0..count {
+                    let start = Instant::now();
+                    let client = client();
+                    took += start.elapsed();
+                    drop(client);
+                    is_gone.recv().expect("the server");
+                }
+                took
             })
         })
     })

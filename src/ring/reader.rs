@@ -16,7 +16,7 @@ use super::{
     in_place::as_uninit,
     residency,
     stats::Stats,
-    wait::Fences,
+    wait::{Fences, soon},
     waiting::{Failure, Waited, Waiting, Want},
 };
 use crate::{
@@ -190,14 +190,45 @@ impl Reader {
     /// behind them, and 0 that it ended.
     #[inline]
     pub(super) fn readable(&mut self, need: u64, block: bool) -> io::Result<u64> {
-        if self.end.calm() && self.core.cached_available() >= need {
-            return Ok(self.core.cached_available());
+        if self.end.calm() {
+            if self.core.cached_available() >= need {
+                return Ok(self.core.cached_available());
+            }
+            if self.comes_soon(need, block) {
+                return Ok(self.core.cached_available());
+            }
         }
         let there = self.readable_slow(need, block);
         if self.polled {
             self.settle();
         }
         there.map_err(|failure| self.failed(failure))
+    }
+
+    /// Looks whether `need` bytes are there by now, or come within a few looks: the way of a conversation, in which nothing that takes
+    /// time may stand between a byte's coming and its being read. Whatever else there is to see is left to
+    /// [`readable_slow`](Self::readable_slow); a calm end has neither a deadline nor an answer of its own.
+    fn comes_soon(&mut self, need: u64, block: bool) -> bool {
+        let Ok(there) = self.core.refresh() else { return false };
+        if there >= need {
+            return true;
+        }
+        if !block || !self.waiting.patience.looks(self.end.own(), self.end.peer()) {
+            return false;
+        }
+        let core = &self.core;
+        if !soon(|| core.worth_a_look(need)) {
+            return false;
+        }
+        let found = self.core.refresh().unwrap_or(0);
+        if found < need {
+            return false;
+        }
+        self.waiting.stats.spins_won += 1;
+        let (enough, core) = (self.core.capacity() / 4, &mut self.core);
+        self.waiting.patience.gather(found, enough, || core.refresh().unwrap_or(0));
+        // Fewer than a moment ago would be a position that moved backwards; the slow way says so.
+        self.core.cached_available() >= need
     }
 
     fn readable_slow(&mut self, need: u64, block: bool) -> Result<u64, Failure> {

@@ -128,14 +128,18 @@ impl Writer {
         let n = buf.len() as u64;
         // Nothing wraps around to more than there can be.
         let fits = n.wrapping_sub(1) < self.core.cached_room() && buf.len() <= CHUNK;
-        let quick =
-            fits && self.plain && self.core.peer_is_open() && self.end.may_publish(Fences::Sleeper);
-        if quick {
-            // SAFETY: there is room for it, and a plain ring is mirrored.
-            unsafe { self.core.put_whole(buf) };
-            self.publish_with(n, Fences::Sleeper);
+        // A copy that `fork` made has no memory to look at, so whether it may is asked first.
+        if !fits || !self.plain || !self.end.may_publish(Fences::Sleeper) {
+            return false;
         }
-        quick
+        if !self.core.peer_is_open() {
+            self.end.publish_nothing();
+            return false;
+        }
+        // SAFETY: there is room for it, and a plain ring is mirrored.
+        unsafe { self.core.put_whole(buf) };
+        self.publish_with(n, Fences::Sleeper);
+        true
     }
 
     /// Nothing but room can stand in the way of a write.
