@@ -26,6 +26,8 @@ use crate::{
 
 /// Most bytes of one read that are copied before their space is given back, so that the writer can go on meanwhile.
 const CHUNK: usize = 64 << 10;
+/// What a writer writes at once and a reader can wait for whole; of more it takes what there is.
+const SHORT: usize = 4 << 10;
 
 /// The reading end of a [`ring`](crate::ring()).
 ///
@@ -114,6 +116,14 @@ impl Reader {
             return Ok(there);
         }
         self.read_with_care(buf, block)
+    }
+
+    /// As [`take_quickly`](Self::take_quickly), for what may still be on its way.
+    fn take_soon(&mut self, buf: &mut [u8]) -> bool {
+        buf.len() <= SHORT
+            && self.end.calm()
+            && self.comes_soon(buf.len() as u64, true)
+            && self.take_quickly(buf)
     }
 
     /// Fills `buf` with what is known to be there, unless it is empty, or anything stands in the way.
@@ -205,30 +215,29 @@ impl Reader {
         there.map_err(|failure| self.failed(failure))
     }
 
-    /// Looks whether `need` bytes are there by now, or come within a few looks: the way of a conversation, in which nothing that takes
-    /// time may stand between a byte's coming and its being read. Whatever else there is to see is left to
-    /// [`readable_slow`](Self::readable_slow); a calm end has neither a deadline nor an answer of its own.
+    /// Looks whether `need` bytes are there by now, or come within a few looks: the way of a conversation, in which nothing
+    /// that takes time may stand between a byte's coming and its being read. For an end that is calm, which has neither a
+    /// deadline nor an answer of its own; whatever else there is to see is left to [`readable_slow`](Self::readable_slow).
     fn comes_soon(&mut self, need: u64, block: bool) -> bool {
-        let Ok(there) = self.core.refresh() else { return false };
-        if there >= need {
-            return true;
+        match self.core.refresh() {
+            Ok(there) if there < need => {}
+            looked => return looked.is_ok(),
         }
         if !block || !self.waiting.patience.looks(self.end.own(), self.end.peer()) {
             return false;
         }
-        let core = &self.core;
-        if !soon(|| core.worth_a_look(need)) {
-            return false;
-        }
-        let found = self.core.refresh().unwrap_or(0);
-        if found < need {
+        let core = &mut self.core;
+        let mut found = 0;
+        if !soon(|| {
+            found = core.refresh().unwrap_or(0);
+            found >= need
+        }) {
             return false;
         }
         self.waiting.stats.spins_won += 1;
-        let (enough, core) = (self.core.capacity() / 4, &mut self.core);
+        let enough = core.capacity() / 4;
         self.waiting.patience.gather(found, enough, || core.refresh().unwrap_or(0));
-        // Fewer than a moment ago would be a position that moved backwards; the slow way says so.
-        self.core.cached_available() >= need
+        true
     }
 
     fn readable_slow(&mut self, need: u64, block: bool) -> Result<u64, Failure> {
@@ -367,7 +376,11 @@ impl Read for Reader {
 
     #[inline]
     fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
-        if self.take_quickly(buf) { Ok(()) } else { self.read_in_pieces(buf) }
+        if self.take_quickly(buf) || self.take_soon(buf) {
+            Ok(())
+        } else {
+            self.read_in_pieces(buf)
+        }
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
