@@ -92,6 +92,20 @@ impl Consumer {
         n
     }
 
+    /// Fills the whole of `buf` from the read position on.
+    ///
+    /// # Safety
+    /// * `buf` has no more bytes than [`cached_available`](Self::cached_available).
+    /// * The data is mirrored.
+    #[inline(always)]
+    pub(crate) unsafe fn get_whole(&self, buf: &mut [MaybeUninit<u8>]) {
+        debug_assert!(
+            buf.len() as u64 <= self.cached_available() && self.areas.data().is_mirrored()
+        );
+        // SAFETY: this is the consumer, and the rest is promised.
+        unsafe { self.areas.data().get_whole(self.pos, buf) };
+    }
+
     /// Gives the space of the next `n` bytes back. Whoever calls must then look whether the producer sleeps.
     #[inline(always)]
     pub(crate) fn release(&mut self, n: u64) {

@@ -95,6 +95,18 @@ impl Producer {
         n
     }
 
+    /// Copies the whole of `bytes` to the write position.
+    ///
+    /// # Safety
+    /// * `bytes` are no more than [`cached_room`](Self::cached_room).
+    /// * The data is mirrored.
+    #[inline(always)]
+    pub(crate) unsafe fn put_whole(&mut self, bytes: &[u8]) {
+        debug_assert!(bytes.len() as u64 <= self.cached_room() && self.areas.data().is_mirrored());
+        // SAFETY: this is the producer, and the rest is promised.
+        unsafe { self.areas.data().put_whole(self.pos, bytes) };
+    }
+
     /// Makes the next `n` bytes readable. Whoever calls must then look whether the consumer sleeps.
     #[inline(always)]
     pub(crate) fn publish(&mut self, n: u64) {
