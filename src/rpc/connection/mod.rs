@@ -61,6 +61,12 @@ pub trait Output: Send {
         true
     }
 
+    /// Whether a write fails as soon as the other side has ended the connection. Where it may succeed and go nowhere, a
+    /// client looks at the input before each call, to be able to say that the call was not sent.
+    fn notices_the_end(&self) -> bool {
+        false
+    }
+
     /// Once the peer is known to be dead: how many of the bytes written it never read, where that can be known.
     fn unread(&mut self) -> Option<u64> {
         None
