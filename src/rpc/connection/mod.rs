@@ -132,6 +132,7 @@ impl Connection {
 
     /// A connection over a reading and a writing end: two in-memory pipes, or the halves of a ring stream.
     pub fn from_ends(reader: impl ReadEnd + 'static, writer: impl WriteEnd + 'static) -> Self {
+        let reader = in_conversation(reader);
         let hangup = ends::HangUpEnds::new(&reader, &writer);
         Self::new(ends::EndInput::new(reader), ends::EndOutput::new(writer), hangup)
     }
@@ -199,6 +200,15 @@ impl Connection {
             }))
         }
     }
+}
+
+/// Tells a ring's reader that requests and replies are no stream.
+fn in_conversation<R: ReadEnd + 'static>(mut reader: R) -> R {
+    #[cfg(any(target_os = "linux", all(unix, feature = "portable")))]
+    if let Some(reader) = (&mut reader as &mut dyn std::any::Any).downcast_mut::<crate::Reader>() {
+        reader.expect_a_conversation();
+    }
+    reader
 }
 
 #[cfg(not(target_os = "linux"))]
