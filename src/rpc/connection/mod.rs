@@ -61,6 +61,12 @@ pub trait Output: Send {
         true
     }
 
+    /// Whether a write fails as soon as the other side has ended the connection. Where it may succeed and go nowhere, a
+    /// client looks at the input before each call, to be able to say that the call was not sent.
+    fn notices_the_end(&self) -> bool {
+        false
+    }
+
     /// Once the peer is known to be dead: how many of the bytes written it never read, where that can be known.
     fn unread(&mut self) -> Option<u64> {
         None
@@ -126,6 +132,7 @@ impl Connection {
 
     /// A connection over a reading and a writing end: two in-memory pipes, or the halves of a ring stream.
     pub fn from_ends(reader: impl ReadEnd + 'static, writer: impl WriteEnd + 'static) -> Self {
+        let reader = in_conversation(reader);
         let hangup = ends::HangUpEnds::new(&reader, &writer);
         Self::new(ends::EndInput::new(reader), ends::EndOutput::new(writer), hangup)
     }
@@ -193,6 +200,15 @@ impl Connection {
             }))
         }
     }
+}
+
+/// Tells a ring's reader that requests and replies are no stream.
+fn in_conversation<R: ReadEnd + 'static>(mut reader: R) -> R {
+    #[cfg(any(target_os = "linux", all(unix, feature = "portable")))]
+    if let Some(reader) = (&mut reader as &mut dyn std::any::Any).downcast_mut::<crate::Reader>() {
+        reader.expect_a_conversation();
+    }
+    reader
 }
 
 #[cfg(not(target_os = "linux"))]
