@@ -9,7 +9,9 @@ mod fifo;
 mod flag;
 mod handover;
 mod memory;
+mod mqueue;
 mod pipe;
+mod portable;
 mod registry;
 mod relay;
 mod ring;
@@ -21,7 +23,8 @@ mod unix;
 use std::{fmt::Display, io, os::unix::net::UnixStream, thread};
 
 pub(crate) use copy::window;
-pub(crate) use registry::{Topology, Transport, find, known};
+pub(crate) use handover::introduce;
+pub(crate) use registry::{Topology, Transport, find, known, sides};
 
 use crate::{
     case::{Case, Wait},
@@ -96,9 +99,14 @@ pub(crate) fn connect(
         "pipe" => visit.visit(pipe::open(case, role, meet)?),
         "fifo" => visit.visit(fifo::open(case, role, meet)?),
         "unix" => visit.visit(unix::open(case, role, meet)?),
+        "unix-seqpacket" => visit.visit(unix::open_packets(case, role, meet)?),
+        "zeroed" => visit.visit(unix::open_zeroed(case, role, meet)?),
         "corrupt" => visit.visit(unix::open_corrupting(case, role, meet)?),
         "stuck" => visit.visit(unix::open_stuck(case, role, meet)?),
         "ring" => visit.visit(ring::open(case, role, meet)?),
+        "ring-eventfd" => visit.visit(ring::open_polled(case, role, meet)?),
+        "ring-portable" => visit.visit(portable::open(case, role, meet)?),
+        "mqueue" => visit.visit(mqueue::open(case, role, meet)?),
         "tcp" => visit.visit(tcp::open(case, role, meet)?),
         "flag" => visit.visit(flag::open(case, role, meet)?),
         "futex" => visit.visit(flag::open(case, role, meet)?),
@@ -119,6 +127,7 @@ pub(crate) fn connect_threads(
 ) -> io::Result<Both> {
     match case.row.transport.as_str() {
         "memory" => Ok(on_threads(memory::open(), initiator, responder)),
+        "memory-buffered" => Ok(on_threads(memory::open_buffered(), initiator, responder)),
         other => Err(unsupported(format!("no transport between threads is called {other}"))),
     }
 }

@@ -12,6 +12,7 @@ use std::{
     thread,
 };
 
+use nix::sys::socket::SockType;
 use ringpipe::rpc::{Bytes, Client, Codec, Connection, Server, Service};
 
 use super::{Link, Role, doing, ring, tcp, unix, unsupported};
@@ -38,7 +39,7 @@ pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Rpc
     let (carrier, codec) = parts(&case.row.transport)?;
     let (connection, mut facts) = match carrier {
         "unix" => {
-            let (socket, facts) = unix::socket(case, role, meet)?;
+            let (socket, facts) = unix::socket(case, role, meet, SockType::Stream)?;
             (Connection::from(UnixStream::from(socket)), facts)
         }
         "tcp" => {
@@ -46,7 +47,8 @@ pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Rpc
             (Connection::tcp(stream)?, facts)
         }
         "ring" => {
-            let (stream, facts) = ring::stream(case, role, meet)?;
+            let mut stream = ring::stream(&ring::options(case), role, meet)?;
+            let facts = ring::facts(stream.writer());
             (Connection::from(stream), facts)
         }
         other => return Err(unsupported(format!("no calls go over {other}"))),
@@ -201,7 +203,10 @@ impl Link for Rpc {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pattern::{Direction, Pattern};
+    use crate::{
+        pattern::{Direction, Pattern},
+        report::record::Payload,
+    };
 
     #[test]
     fn the_name_of_a_row_says_carrier_and_codec() {
@@ -217,7 +222,7 @@ mod tests {
         let mut server = Rpc::Server { desk, asked: 0 };
         let client = Client::new(Connection::from(ours), Codec::Bin).unwrap();
         let mut caller = Rpc::Caller { client, facts: Facts::new() };
-        let pattern = Pattern::new(3);
+        let pattern = Pattern::new(3, Payload::Full);
         thread::scope(|scope| {
             scope.spawn(move || {
                 let (mut request, mut reply) = ([0; 40], [0; 40]);

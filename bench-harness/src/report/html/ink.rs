@@ -21,11 +21,16 @@ pub(super) fn of(transport: &str) -> (&'static str, Marker) {
         "unix" => ("unix", Marker::Square),
         "tcp" => ("tcp", Marker::Up),
         "ring" => ("ring", Marker::Diamond),
+        "unix-seqpacket" => ("unix", Marker::Circle),
+        "mqueue" => ("fifo", Marker::Diamond),
+        "ring-eventfd" => ("ring", Marker::Square),
+        "ring-portable" => ("ring", Marker::Down),
         "memory" => ("memory", Marker::Cross),
+        "memory-buffered" => ("memory", Marker::Square),
         "rpc-unix" => ("rpc", Marker::Square),
         "rpc-tcp" => ("rpc", Marker::Up),
         name if name.starts_with("rpc-") => ("rpc", Marker::Diamond),
-        "flag" | "futex" | "memcpy" | "relay" => ("floor", Marker::Bar),
+        "flag" | "futex" | "memcpy" | "relay" | "zeroed" => ("floor", Marker::Bar),
         _ => ("other", Marker::Cross),
     }
 }
