@@ -40,7 +40,12 @@ impl Report {
         }
         println!("{line}");
         let least = (least as f64 * scale().min(1.0)) as u64;
-        assert!(cases >= least.max(1), "{}: {cases} {}, at least {least} wanted", self.id, self.what);
+        assert!(
+            cases >= least.max(1),
+            "{}: {cases} {}, at least {least} wanted",
+            self.id,
+            self.what
+        );
         if let Ok(path) = env::var("RINGPIPE_RESULTS") {
             let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
             writeln!(file, "{record}}}").unwrap();
