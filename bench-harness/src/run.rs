@@ -76,13 +76,13 @@ pub(crate) struct Outcome {
 
 /// The time that a plan needs at the very least.
 pub(crate) fn least_time(plan: &Plan) -> Duration {
-    let shortest = |step: &Step| fixed(step).unwrap_or(SHORTEST_SLOT) + FIRST_OVERHEAD;
+    let shortest = |step: &Step| fixed(plan, step).unwrap_or(SHORTEST_SLOT) + FIRST_OVERHEAD;
     plan.steps.iter().map(shortest).sum()
 }
 
 /// The time that a plan takes if nothing holds it up.
 pub(crate) fn estimate(plan: &Plan) -> Duration {
-    let longest = |step: &Step| match fixed(step) {
+    let longest = |step: &Step| match fixed(plan, step) {
         Some(time) => time + FIRST_OVERHEAD,
         None => plan.longest * case(plan, step).weight() + FIRST_OVERHEAD,
     };
@@ -90,8 +90,9 @@ pub(crate) fn estimate(plan: &Plan) -> Duration {
 }
 
 /// The time of a step that has a time of its own.
-fn fixed(step: &Step) -> Option<Duration> {
-    matches!(step, Step::Count { .. }).then_some(COUNTING)
+fn fixed(plan: &Plan, step: &Step) -> Option<Duration> {
+    let counts = matches!(step, Step::Count { .. });
+    counts.then(|| COUNTING * case(plan, step).weight())
 }
 
 /// What a step is about.
@@ -215,15 +216,15 @@ fn slot(
     let mut reserved = overhead;
     let mut shares = 0;
     for step in plan.steps[done..].iter().filter(|step| !outcome.left_out(step)) {
-        reserved += overhead + fixed(step).unwrap_or_default();
-        shares += if fixed(step).is_some() { 0 } else { case(plan, step).weight() };
+        reserved += overhead + fixed(plan, step).unwrap_or_default();
+        shares += if fixed(plan, step).is_some() { 0 } else { case(plan, step).weight() };
     }
     let step = &plan.steps[done];
     let weight = case(plan, step).weight();
-    let slot = fixed(step).unwrap_or_else(|| {
+    let slot = fixed(plan, step).unwrap_or_else(|| {
         (left.saturating_sub(reserved) / shares.max(1)).min(plan.longest) * weight
     });
-    if slot >= SHORTEST_SLOT || fixed(step).is_some() {
+    if slot >= SHORTEST_SLOT || fixed(plan, step).is_some() {
         return (left >= slot + overhead).then_some(slot);
     }
     // Late: the samples that still fit are taken at their shortest.

@@ -85,7 +85,17 @@ fn steps(cases: &[Case], checks: usize, config: &Config) -> Vec<Step> {
     let mut steps = Vec::new();
     let check = |when| (0..checks).map(move |check| Step::Check { check, when });
     steps.extend(check("start"));
+    let count = || {
+        // An equal row has equal counts, and a floor without another side asks nothing of the system.
+        let once = |case: &Case| case.row.replica == 0 && transport::sides(&case.row) == 2;
+        let cases = cases.iter().enumerate().filter(move |(_, case)| config.counted && once(case));
+        cases.map(|(case, _)| Step::Count { case })
+    };
     for round in 0..config.rounds {
+        // Before the last round, which gives way if it takes longer than was thought.
+        if round + 1 == config.rounds {
+            steps.extend(count());
+        }
         if round == config.rounds / 2 && round > 0 {
             steps.extend(check("middle"));
         }
@@ -95,12 +105,6 @@ fn steps(cases: &[Case], checks: usize, config: &Config) -> Vec<Step> {
             let order = &orders[block][round as usize];
             steps.extend(order.iter().map(|&case| Step::Sample { round, case }));
         }
-    }
-    if config.counted {
-        // An equal row has equal counts, and a floor without another side asks nothing of the system.
-        let once = |case: &Case| case.row.replica == 0 && transport::sides(&case.row) == 2;
-        let cases = cases.iter().enumerate().filter(|(_, case)| once(case));
-        steps.extend(cases.map(|(case, _)| Step::Count { case }));
     }
     steps.extend(check("end"));
     steps

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use memmap2::MmapMut;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, getsockopt, setsockopt, socketpair, sockopt,
 };
@@ -85,12 +86,13 @@ pub(super) fn granted(socket: &impl AsFd) -> io::Result<Facts> {
 #[derive(Debug)]
 pub(super) struct Zeroed {
     link: Descriptors,
-    _memory: Vec<u8>,
+    _memory: MmapMut,
 }
 
 pub(super) fn open_zeroed(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Zeroed> {
     let link = open(case, role, meet)?;
-    let mut memory = vec![1; case.buffer.map_or(0, |buffer| buffer.0)];
+    // From the system and not from the allocator, which would hand out the same pages again and again.
+    let mut memory = doing(MmapMut::map_anon(case.buffer.map_or(4096, |b| b.0)), "mapping memory")?;
     std::hint::black_box(&mut memory).fill(0);
     Ok(Zeroed { link, _memory: memory })
 }
