@@ -2,14 +2,20 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::{
     case::{Scenario, Wait},
+    compare::CompareArgs,
+    doctor::DoctorArgs,
+    export::ExportArgs,
+    gate::GateArgs,
     peer::Sides,
     place,
     preset::Preset,
-    report::record::Payload,
+    recommend::RecommendArgs,
+    report::{ReportArgs, record::Payload},
     units::{self, Buffer, Size, duration, message_size},
 };
 
@@ -31,14 +37,20 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// List the transports, and what each of them can do.
     List,
+    /// Say what on this machine will spoil a measurement, and how to mend it; change nothing.
+    Doctor(DoctorArgs),
     /// Render the report of an earlier run again.
-    Report {
-        /// The folder of the run, or its report.json.
-        run: PathBuf,
-        /// In which form.
-        #[arg(long, value_enum, default_value = "text")]
-        format: Format,
-    },
+    Report(ReportArgs),
+    /// Say which transport to take, from the report of an earlier run.
+    Recommend(RecommendArgs),
+    /// Say what changed from one run to another, and what may as well be noise.
+    Compare(CompareArgs),
+    /// Hold a run against bounds that do not depend on the machine: for CI.
+    Gate(GateArgs),
+    /// Write the figures of a run in a form for other programs.
+    Export(ExportArgs),
+    /// Print the completions of these commands for a shell.
+    Completions { shell: Shell },
     /// Play one side of a case; `run` starts this by itself.
     #[command(hide = true)]
     Peer {
@@ -46,19 +58,6 @@ pub(crate) enum Command {
         /// The process to die with.
         coordinator: i32,
     },
-}
-
-/// The form of a rendered report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// The first screen of the run.
-    Text,
-    /// The whole report for people.
-    Markdown,
-    /// The same with pictures, as one page for a browser.
-    Html,
-    /// One line a cell.
-    Csv,
 }
 
 #[derive(Debug, Args)]

@@ -133,7 +133,7 @@ impl Machine {
     }
 
     /// The CPUs of the core of `cpu`; just itself where the system does not say.
-    fn siblings(&self, cpu: usize) -> Vec<usize> {
+    pub(crate) fn siblings(&self, cpu: usize) -> Vec<usize> {
         let listed = self.list(format!("cpu/cpu{cpu}/topology/thread_siblings_list"));
         if listed.is_empty() { vec![cpu] } else { listed }
     }

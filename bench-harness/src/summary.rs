@@ -137,7 +137,7 @@ pub(crate) fn noise(cells: &[Cell], seed: u64) -> Vec<Noise> {
             let first = cells.iter().find(|cell| cell.case == case)?;
             let (a, b) = again.paired(first);
             Some(Noise {
-                factors: a.iter().zip(&b).map(|(a, b)| (a / b).max(b / a)).collect(),
+                factors: factors(&a, &b),
                 cell: first.id.clone(),
                 scenario: case.scenario,
                 wait: case.row.wait,
@@ -145,6 +145,11 @@ pub(crate) fn noise(cells: &[Cell], seed: u64) -> Vec<Noise> {
             })
         })
         .collect()
+}
+
+/// By what factor each pair of values differs; at least 1.
+pub(crate) fn factors(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| (a / b).max(b / a)).collect()
 }
 
 /// Cells without a figure, with the reason.

@@ -349,16 +349,16 @@ fn an_earlier_report_is_rendered_again_in_every_form() {
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let made = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
-    let rendered = |format: &str| {
-        let output =
-            program().arg("report").arg(&made).args(["--format", format]).output().unwrap();
+    let rendered = |command: &str, format: &str| {
+        let output = program().arg(command).arg(&made).args(["--format", format]).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stdout)
     };
-    assert_eq!(rendered("markdown"), fs::read_to_string(made.join("REPORT.md")).unwrap());
-    assert_eq!(rendered("html"), fs::read_to_string(made.join("report.html")).unwrap());
-    assert_eq!(rendered("csv"), fs::read_to_string(made.join("cells.csv")).unwrap());
-    assert!(text(&output.stdout).starts_with(&rendered("text")));
+    let kept = |file: &str| fs::read_to_string(made.join(file)).unwrap();
+    assert_eq!(rendered("report", "markdown"), kept("REPORT.md"));
+    assert_eq!(rendered("report", "html"), kept("report.html"));
+    assert_eq!(rendered("export", "csv"), kept("cells.csv"));
+    assert!(text(&output.stdout).starts_with(&rendered("report", "text")));
     assert_eq!(run(&["report", "/proc/nowhere"]).status.code(), Some(1));
 }
 

@@ -243,9 +243,21 @@ impl Report {
         cell.case.buffer.is_some() && main.is_none_or(|main| main == cell.case.placement)
     }
 
+    /// The cells with these names, in the order of the names.
+    pub(crate) fn cells_named(&self, names: &[String]) -> Vec<&Cell> {
+        names.iter().filter_map(|name| self.cells.iter().find(|cell| cell.id == *name)).collect()
+    }
+
     /// Whether any message arrived wrong.
     pub(crate) fn corrupt(&self) -> bool {
         self.cells.iter().any(|cell| cell.fault.is_some())
+    }
+}
+
+impl Round {
+    /// Processor time of both sides for one message.
+    pub(crate) fn cpu_ns_per_message(&self) -> f64 {
+        (self.initiator.cpu_ns + self.responder.cpu_ns) as f64 / self.messages.max(1) as f64
     }
 }
 
@@ -263,7 +275,7 @@ impl Cell {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{case::Row, stats::interval, transport};
+    use crate::{case::Row, stats::median, transport};
 
     /// A cell of 64-byte messages with these values, one a round, written as `pingpong unix/block`.
     pub(crate) fn cell(name: &str, rounds: &[f64]) -> Cell {
@@ -278,14 +290,16 @@ pub(crate) mod tests {
             buffer: Some(Size(1 << 20)),
             pace: None,
         };
-        let per_message = PerMessage {
-            cpu_ns: if case.row.wait == Wait::Adaptive { 500.0 } else { 20_000.0 },
-            ..PerMessage::default()
-        };
-        Cell {
+        let cpu_ns = if case.row.wait == Wait::Adaptive { 500 } else { 20_000 };
+        let cell = Cell {
             id: case.id(),
             floor: transport::find(transport).unwrap().floor,
-            value: interval::estimate(rounds, 1).unwrap(),
+            // What a bootstrap gives for three rounds; cheaper, because simulations make thousands of cells.
+            value: Estimate {
+                median: median(rounds).unwrap(),
+                low: rounds.iter().copied().fold(f64::INFINITY, f64::min),
+                high: rounds.iter().copied().fold(0.0, f64::max),
+            },
             rounds: rounds
                 .iter()
                 .map(|value| {
@@ -301,7 +315,7 @@ pub(crate) mod tests {
                 .collect(),
             percentiles: Percentiles::default(),
             converged: true,
-            per_message,
+            per_message: PerMessage::default(),
             calls: None,
             no_calls: None,
             messages: 1000,
@@ -310,7 +324,17 @@ pub(crate) mod tests {
             facts: Facts::new(),
             histogram: vec![],
             case,
+        };
+        costing(cell, cpu_ns)
+    }
+
+    /// The same cell with messages that cost so much processor time in every round.
+    pub(crate) fn costing(mut cell: Cell, cpu_ns: u64) -> Cell {
+        cell.per_message.cpu_ns = cpu_ns as f64;
+        for round in cell.rounds.iter_mut().flatten() {
+            round.initiator.cpu_ns = cpu_ns * round.messages;
         }
+        cell
     }
 
     /// A complete report of these cells on a machine that nothing disturbed.

@@ -5,8 +5,8 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::record::Report;
 use crate::case::Pace;
+use crate::report::record::Report;
 
 #[derive(Serialize)]
 struct Line<'a> {
