@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! cargo bench --bench lab                       everything: a minute
-//! cargo bench --bench lab -- stream             or call, trip, setup
+//! cargo bench --bench lab -- stream             or call, trip, one-cpu, setup
 //! cargo bench --bench lab -- stream 64 4096     these sizes
 //! cargo bench --bench lab -- trip --rounds 31
 //! ```
@@ -27,7 +27,7 @@ mod setup;
 
 use std::time::Duration;
 
-use rounds::{Plan, call, stream, trip};
+use rounds::{Plan, call, one_cpu, stream, trip};
 
 const SIZES: [usize; 4] = [64, 1 << 10, 4 << 10, 64 << 10];
 
@@ -72,6 +72,9 @@ fn main() {
         for &size in &sizes {
             stream(&plan, size);
         }
+    }
+    if wanted("one-cpu") {
+        one_cpu(&plan);
     }
     if wanted("setup") {
         setup::run(&plan);

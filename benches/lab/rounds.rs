@@ -10,7 +10,7 @@ use std::{
 use ringpipe::Wait;
 
 use super::{
-    bare::{Bare, Flag, InBand, Relay},
+    bare::{Bare, Flag, InBand, Relay, Sleepy},
     contenders::{self, Kernel, Messages, Receive, Send as Transmit},
     pattern::{check, fill},
     pin,
@@ -169,6 +169,44 @@ pub(crate) fn trip(plan: &Plan) {
                 ("ring, messages", turns.trip(twice(|| messages(MIB)), SIZE)),
             ],
         );
+    });
+}
+
+/// The same two ways with both threads on one CPU, where nobody can look while the other runs.
+pub(crate) fn one_cpu(plan: &Plan) {
+    const SIZE: usize = 64;
+    pin::to(plan.cpus.0);
+    let pipe = || {
+        let (from, to) = std::io::pipe().expect("a pipe");
+        (Kernel(to), Kernel(from))
+    };
+    thread::scope(|scope| {
+        let turns = &Turns { scope, cpu: plan.cpus.0 };
+        let ring = |wait| move || contenders::ring(MIB, wait);
+        plan.compare(
+            "round trip of 64 B on one CPU",
+            ("ns", nanoseconds),
+            SIZE,
+            vec![
+                ("futex", turns.trip(twice(|| Sleepy::pair(SIZE)), SIZE)),
+                ("pipe", turns.trip(twice(pipe), SIZE)),
+                ("ring", turns.trip(twice(ring(Wait::Adaptive)), SIZE)),
+                ("ring, parking", turns.trip(twice(ring(Wait::Park)), SIZE)),
+                ("ring, between strangers", turns.trip(|| contenders::stream(MIB), SIZE)),
+            ],
+        );
+        for size in [SIZE, 4 << 10, 64 << 10] {
+            plan.compare(
+                &format!("stream of {size} B on one CPU"),
+                ("GB/s", gigabytes),
+                size,
+                vec![
+                    ("pipe", turns.one_way(pipe, size)),
+                    ("ring", turns.one_way(ring(Wait::Adaptive), size)),
+                    ("ring, parking", turns.one_way(ring(Wait::Park), size)),
+                ],
+            );
+        }
     });
 }
 

@@ -133,6 +133,17 @@ impl Reader {
             && self.take_quickly(buf)
     }
 
+    /// Fills `buf` with what starts `ahead` bytes behind the read position; so many bytes are there.
+    #[inline(always)]
+    pub(super) fn get(&self, ahead: u64, buf: &mut [u8]) {
+        if self.plain && ahead + buf.len() as u64 <= self.core.cached_available() {
+            // SAFETY: so many are there, and a plain ring is mirrored.
+            unsafe { self.core.get_whole(ahead, as_uninit(buf)) };
+        } else {
+            self.core.get(ahead, as_uninit(buf));
+        }
+    }
+
     /// Fills `buf` with what is known to be there, unless it is empty, or anything stands in the way.
     #[inline(always)]
     fn take_quickly(&mut self, buf: &mut [u8]) -> bool {
@@ -142,7 +153,7 @@ impl Reader {
         let quick = fits && self.plain && self.end.calm();
         if quick {
             // SAFETY: so many are there, and a plain ring is mirrored.
-            unsafe { self.core.get_whole(as_uninit(buf)) };
+            unsafe { self.core.get_whole(0, as_uninit(buf)) };
             self.core.release(n);
             self.waiting.notify(&self.end, Fences::Sleeper, self.end.peer(), self.core.pos());
         }

@@ -137,9 +137,20 @@ impl Writer {
             return false;
         }
         // SAFETY: there is room for it, and a plain ring is mirrored.
-        unsafe { self.core.put_whole(buf) };
+        unsafe { self.core.put_whole(0, buf) };
         self.publish_with(n, Fences::Sleeper);
         true
+    }
+
+    /// Copies all of `bytes` to `ahead` bytes behind the write position; there is room for them.
+    #[inline(always)]
+    pub(super) fn put(&mut self, ahead: u64, bytes: &[u8]) {
+        if self.plain && ahead + bytes.len() as u64 <= self.core.cached_room() {
+            // SAFETY: there is room for it, and a plain ring is mirrored.
+            unsafe { self.core.put_whole(ahead, bytes) };
+        } else {
+            self.core.put(ahead, bytes);
+        }
     }
 
     /// Nothing but room can stand in the way of a write.

@@ -92,18 +92,17 @@ impl Consumer {
         n
     }
 
-    /// Fills the whole of `buf` from the read position on.
+    /// Fills the whole of `buf` with what starts `ahead` bytes behind the read position.
     ///
     /// # Safety
-    /// * `buf` has no more bytes than [`cached_available`](Self::cached_available).
+    /// * `ahead` and the length of `buf` together are at most [`cached_available`](Self::cached_available).
     /// * The data is mirrored.
     #[inline(always)]
-    pub(crate) unsafe fn get_whole(&self, buf: &mut [MaybeUninit<u8>]) {
-        debug_assert!(
-            buf.len() as u64 <= self.cached_available() && self.areas.data().is_mirrored()
-        );
+    pub(crate) unsafe fn get_whole(&self, ahead: u64, buf: &mut [MaybeUninit<u8>]) {
+        debug_assert!(ahead + buf.len() as u64 <= self.cached_available());
+        debug_assert!(self.areas.data().is_mirrored());
         // SAFETY: this is the consumer, and the rest is promised.
-        unsafe { self.areas.data().get_whole(self.pos, buf) };
+        unsafe { self.areas.data().get_whole(self.pos.wrapping_add(ahead), buf) };
     }
 
     /// Gives the space of the next `n` bytes back. Whoever calls must then look whether the producer sleeps.

@@ -95,16 +95,17 @@ impl Producer {
         n
     }
 
-    /// Copies the whole of `bytes` to the write position.
+    /// Copies the whole of `bytes` to `ahead` bytes behind the write position.
     ///
     /// # Safety
-    /// * `bytes` are no more than [`cached_room`](Self::cached_room).
+    /// * `ahead` and the length of `bytes` together are at most [`cached_room`](Self::cached_room).
     /// * The data is mirrored.
     #[inline(always)]
-    pub(crate) unsafe fn put_whole(&mut self, bytes: &[u8]) {
-        debug_assert!(bytes.len() as u64 <= self.cached_room() && self.areas.data().is_mirrored());
+    pub(crate) unsafe fn put_whole(&mut self, ahead: u64, bytes: &[u8]) {
+        debug_assert!(ahead + bytes.len() as u64 <= self.cached_room());
+        debug_assert!(self.areas.data().is_mirrored());
         // SAFETY: this is the producer, and the rest is promised.
-        unsafe { self.areas.data().put_whole(self.pos, bytes) };
+        unsafe { self.areas.data().put_whole(self.pos.wrapping_add(ahead), bytes) };
     }
 
     /// Makes the next `n` bytes readable. Whoever calls must then look whether the consumer sleeps.
