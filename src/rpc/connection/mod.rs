@@ -1,5 +1,7 @@
 //! What calls travel over: a way in, a way out, and a way to hang up from another thread.
 
+#[cfg(unix)]
+mod descriptors;
 mod ends;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod socket;
@@ -151,6 +153,34 @@ impl Connection {
             streams::StreamOutput(writer),
             streams::HangUpOnce::new(hang_up),
         )
+    }
+
+    /// A connection over two descriptors that can be polled, such as the ends of two pipes or named pipes.
+    ///
+    /// They are made non-blocking, and so are those that others share with this process. A program that does not ignore
+    /// `SIGPIPE`, as Rust's do from the start, is ended by writing to a pipe that nobody reads any more.
+    ///
+    /// A named pipe that was opened for reading before anybody opened it for writing is waited for, and not taken for ended.
+    ///
+    /// ```
+    /// use ringpipe::rpc::Connection;
+    /// use std::fs::OpenOptions;
+    /// # let (requests, replies) = ("/dev/null", "/dev/null");
+    /// let reader = OpenOptions::new().read(true).open(replies)?;
+    /// let writer = OpenOptions::new().write(true).open(requests)?;
+    /// let connection = Connection::from_descriptors(reader, writer)?;
+    /// # let _ = connection;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What the system says of making them non-blocking, or of the descriptors needed beside them.
+    #[cfg(unix)]
+    pub fn from_descriptors(
+        reader: impl Into<std::os::fd::OwnedFd>,
+        writer: impl Into<std::os::fd::OwnedFd>,
+    ) -> io::Result<Self> {
+        descriptors::connection(reader.into(), writer.into())
     }
 
     /// Connects to a server at `address`.
