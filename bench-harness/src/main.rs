@@ -94,7 +94,7 @@ fn list() -> anyhow::Result<Exit> {
             yes(transport.pollable),
             yes(transport.untrusted),
             yes(transport.remote),
-            transport.what.to_owned(),
+            format!("{}{}", if transport.peer { "peer: " } else { "" }, transport.what),
         ]);
     }
     let mut out = stdout().lock();
