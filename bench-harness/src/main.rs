@@ -16,7 +16,9 @@ mod output;
 mod pattern;
 mod peer;
 mod pin;
+mod place;
 mod plan;
+mod preset;
 mod progress;
 mod recommend;
 mod report;
@@ -26,6 +28,7 @@ mod scenario;
 mod session;
 mod stats;
 mod summary;
+mod syscalls;
 mod transport;
 mod units;
 

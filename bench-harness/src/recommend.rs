@@ -180,7 +180,7 @@ fn candidates<'a>(report: &'a Report, profile: &Profile) -> Vec<(&'a Cell, &'sta
         .cells
         .iter()
         .filter(|cell| cell.case.scenario == profile.scenario && cell.case.size == profile.size)
-        .filter(|cell| cell.case.row.replica == 0 && cell.fault.is_none())
+        .filter(|cell| cell.case.row.replica == 0 && cell.fault.is_none() && report.main(cell))
         .filter_map(|cell| Some((cell, transport::find(&cell.case.row.transport)?)))
         .filter(|(_, transport)| {
             let real = !transport.floor && !transport.hidden;
@@ -242,10 +242,7 @@ fn sentence(
 
 /// The value of a cell as people read it.
 pub(crate) fn figure(cell: &Cell) -> String {
-    match cell.case.scenario {
-        Scenario::Pingpong => units::nanos(cell.value.median),
-        Scenario::Stream => units::rate(cell.value.median),
-    }
+    cell.case.scenario.figure(cell.value.median)
 }
 
 fn better(a: &Cell, b: &Cell) -> bool {

@@ -66,6 +66,20 @@ pub(crate) fn message_size(text: &str) -> Result<Size, String> {
     }
 }
 
+/// The capacity of a buffer, or `None` for the one a transport has by itself.
+pub(crate) type Buffer = Option<Size>;
+
+/// A capacity, or `own`.
+pub(crate) fn buffer(text: &str) -> Result<Buffer, String> {
+    match text {
+        "own" => Ok(None),
+        text => match text.parse()? {
+            Size(0) => Err("a buffer has at least one byte; the usual one is 1MiB".to_owned()),
+            size => Ok(Some(size)),
+        },
+    }
+}
+
 /// A span of time such as `20us`, `1.5ms`, `60s` or `2min`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
@@ -80,6 +94,35 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let number: f64 =
         number.parse().map_err(|_| format!("`{text}` is no time; write 20us, 5ms, 60s or 2min"))?;
     Duration::try_from_secs_f64(number * seconds).map_err(|_| format!("`{text}` is no usable time"))
+}
+
+/// A rate in messages a second: `1k`, `10k`, `2500`.
+pub(crate) fn messages(text: &str) -> Result<u32, String> {
+    let (digits, factor) = text.strip_suffix('k').map_or((text, 1), |digits| (digits, 1_000));
+    let number: Option<u32> =
+        digits.parse().ok().and_then(|number: u32| number.checked_mul(factor));
+    number.filter(|rate| (1..=10_000_000).contains(rate)).ok_or_else(|| {
+        format!("`{text}` is no rate; write 500, 1k or 10k messages a second, at most 10000k")
+    })
+}
+
+/// A count as [`messages`] reads it.
+pub(crate) fn count(number: u32) -> String {
+    if number >= 1_000 && number.is_multiple_of(1_000) {
+        format!("{}k", number / 1_000)
+    } else {
+        number.to_string()
+    }
+}
+
+/// Nanoseconds as [`duration`] reads them, without loss: `10us`.
+pub(crate) fn time(nanos: u64) -> String {
+    for (unit, name) in [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")] {
+        if nanos >= unit && nanos.is_multiple_of(unit) {
+            return format!("{}{name}", nanos / unit);
+        }
+    }
+    format!("{nanos}ns")
 }
 
 /// Nanoseconds in the unit in which they are easiest to read, three significant digits.
@@ -150,6 +193,23 @@ mod tests {
         assert!(duration("60").is_err());
         assert!(duration("-1s").is_err());
         assert!(duration("nans").is_err());
+    }
+
+    #[test]
+    fn a_rate_and_a_gap_read_back_as_they_were_written() {
+        for (text, rate) in [("1k", 1_000), ("2500", 2_500), ("10000k", 10_000_000)] {
+            assert_eq!(messages(text).unwrap(), rate);
+            assert_eq!(count(rate), text);
+        }
+        for text in ["0", "", "1M", "-1k", "10001k", "99999999999k"] {
+            assert!(messages(text).is_err(), "{text}");
+        }
+        for (text, nanos) in
+            [("10us", 10_000), ("10ms", 10_000_000), ("1500ns", 1_500), ("2s", 2_000_000_000)]
+        {
+            assert_eq!(duration(text).unwrap().as_nanos(), u128::from(nanos));
+            assert_eq!(time(nanos), text);
+        }
     }
 
     #[test]

@@ -146,7 +146,11 @@ fn bad_usage_ends_with_2_and_says_what_would_work() {
         (&["run", "--cpus", "0,4095"], "not among those"),
         (&["run", "--cpus", "0,0,0"], "one or two CPUs"),
         (&["run", "--rounds", "0"], "1..=1000"),
-        (&["run", "--buffer", "0B"], "at least 1B"),
+        (&["run", "--buffer", "0B"], "at least one byte"),
+        (&["run", "--rate", "1M"], "1k or 10k"),
+        (&["run", "--gap", "2s"], "at most 1s"),
+        (&["run", "--placement", "moon"], "smt-sibling"),
+        (&["run", "--touch", "none"], "header"),
         (&["run", "--time-budget", "fast"], "60s"),
         (&["run", "--preset", "huge"], "quick"),
         (&["jump"], "Usage"),
@@ -200,7 +204,7 @@ fn the_json_on_standard_output_is_the_whole_report_and_only_that() {
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["schema"], 1);
+    assert_eq!(report["schema"], 2);
     assert_eq!(report["run"]["self_test"], true);
     assert!(report["warnings"][0].as_str().unwrap().contains("self-test"));
     let arguments = report["run"]["arguments"].to_string();

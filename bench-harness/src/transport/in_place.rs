@@ -8,26 +8,25 @@ use std::{
 use ringpipe::{Reader, Writer};
 
 use super::{Link, Role, ring, unsupported};
-use crate::{case::Case, control::Facts};
+use crate::{case::Case, control::Facts, units::Size};
 
 /// Both directions of a ring stream.
 #[derive(Debug)]
 pub(super) struct InPlace {
     reader: Reader,
     writer: Writer,
-    facts: Facts,
 }
 
 pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<InPlace> {
-    if case.size > case.buffer {
+    let (reader, writer) = ring::stream(&ring::options(case), role, meet)?.split();
+    let room = Size(writer.capacity());
+    if case.size > room {
         return Err(unsupported(format!(
-            "a message of {} does not lie in a ring of {} in one piece; --buffer gives it more",
-            case.size, case.buffer
+            "a message of {} does not lie in a ring of {room} in one piece; --buffer gives it more",
+            case.size
         )));
     }
-    let (stream, facts) = ring::stream(case, role, meet)?;
-    let (reader, writer) = stream.split();
-    Ok(InPlace { reader, writer, facts })
+    Ok(InPlace { reader, writer })
 }
 
 impl Link for InPlace {
@@ -64,7 +63,7 @@ impl Link for InPlace {
     }
 
     fn facts(&self) -> Facts {
-        self.facts.clone()
+        ring::facts(&self.writer)
     }
 }
 

@@ -11,9 +11,11 @@ mod flag;
 mod handover;
 mod in_place;
 mod memory;
+mod mqueue;
 #[cfg(feature = "peers")]
 mod peers;
 mod pipe;
+mod portable;
 mod registry;
 mod relay;
 mod ring;
@@ -25,9 +27,10 @@ mod unix;
 use std::{fmt::Display, io, os::unix::net::UnixStream, thread};
 
 pub(crate) use copy::window;
+pub(crate) use handover::introduce;
 #[cfg(feature = "peers")]
 pub(crate) use peers::sweep;
-pub(crate) use registry::{Topology, Transport, find, known};
+pub(crate) use registry::{Topology, Transport, find, known, sides};
 
 use crate::{
     case::{Case, Wait},
@@ -118,9 +121,14 @@ pub(crate) fn connect(
         "pipe" => visit.visit(pipe::open(case, role, meet)?),
         "fifo" => visit.visit(fifo::open(case, role, meet)?),
         "unix" => visit.visit(unix::open(case, role, meet)?),
+        "unix-seqpacket" => visit.visit(unix::open_packets(case, role, meet)?),
+        "zeroed" => visit.visit(unix::open_zeroed(case, role, meet)?),
         "corrupt" => visit.visit(unix::open_corrupting(case, role, meet)?),
         "stuck" => visit.visit(unix::open_stuck(case, role, meet)?),
         "ring" => visit.visit(ring::open(case, role, meet)?),
+        "ring-eventfd" => visit.visit(ring::open_polled(case, role, meet)?),
+        "ring-portable" => visit.visit(portable::open(case, role, meet)?),
+        "mqueue" => visit.visit(mqueue::open(case, role, meet)?),
         "tcp" => visit.visit(tcp::open(case, role, meet)?),
         "flag" => visit.visit(flag::open(case, role, meet)?),
         "futex" => visit.visit(flag::open(case, role, meet)?),
@@ -146,6 +154,7 @@ pub(crate) fn connect_threads(
         "memory" => Ok(on_threads(memory::open(), initiator, responder)),
         #[cfg(feature = "peers")]
         name if peers::has(name) => peers::connect_threads(case, initiator, responder),
+        "memory-buffered" => Ok(on_threads(memory::open_buffered(), initiator, responder)),
         other => Err(unsupported(format!("no transport between threads is called {other}"))),
     }
 }

@@ -6,6 +6,7 @@
 
 use std::{convert::Infallible, io, os::unix::net::UnixStream, sync::Arc, thread};
 
+use nix::sys::socket::SockType;
 use ringpipe::rpc::{Bytes, Client, Codec, Connection, Server, Service};
 
 use super::{
@@ -22,7 +23,7 @@ pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Cal
     let (carrier, codec) = parts(&case.row.transport)?;
     let (connection, mut facts) = match carrier {
         "unix" => {
-            let (socket, facts) = unix::socket(case, role, meet)?;
+            let (socket, facts) = unix::socket(case, role, meet, SockType::Stream)?;
             (Connection::from(UnixStream::from(socket)), facts)
         }
         "tcp" => {
@@ -30,7 +31,8 @@ pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Cal
             (Connection::tcp(stream)?, facts)
         }
         "ring" => {
-            let (stream, facts) = ring::stream(case, role, meet)?;
+            let mut stream = ring::stream(&ring::options(case), role, meet)?;
+            let facts = ring::facts(stream.writer());
             (Connection::from(stream), facts)
         }
         other => return Err(unsupported(format!("no calls go over {other}"))),
@@ -84,6 +86,7 @@ mod tests {
     use crate::{
         control::Facts,
         pattern::{Direction, Pattern, Replier},
+        report::record::Payload,
         transport::Link,
     };
 
@@ -101,7 +104,7 @@ mod tests {
         let mut server = Calls::<Client>::Server { desk, asked: 0 };
         let client = Client::new(Connection::from(ours), Codec::Bin).unwrap();
         let mut caller = Calls::Caller { client, facts: Facts::new() };
-        let pattern = Pattern::new(3);
+        let pattern = Pattern::new(3, Payload::Full);
         thread::scope(|scope| {
             scope.spawn(move || {
                 let (mut request, mut reply) = ([0; 40], [0; 40]);

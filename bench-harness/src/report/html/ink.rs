@@ -22,7 +22,12 @@ pub(super) fn of(transport: &str) -> (&'static str, Marker) {
         "tcp" => ("tcp", Marker::Up),
         "ring" => ("ring", Marker::Diamond),
         "ring-in-place" => ("ring", Marker::Up),
+        "unix-seqpacket" => ("unix", Marker::Circle),
+        "mqueue" => ("fifo", Marker::Diamond),
+        "ring-eventfd" => ("ring", Marker::Square),
+        "ring-portable" => ("ring", Marker::Down),
         "memory" => ("memory", Marker::Cross),
+        "memory-buffered" => ("memory", Marker::Square),
         "rpc-unix" => ("rpc", Marker::Square),
         "rpc-tcp" => ("rpc", Marker::Up),
         "tarpc" => ("rpc", Marker::Circle),
@@ -35,7 +40,7 @@ pub(super) fn of(transport: &str) -> (&'static str, Marker) {
         "ringfire" => ("peer", Marker::Down),
         "rtrb" => ("peer", Marker::Cross),
         "crossbeam" => ("peer", Marker::Bar),
-        "flag" | "futex" | "memcpy" | "relay" => ("floor", Marker::Bar),
+        "flag" | "futex" | "memcpy" | "relay" | "zeroed" => ("floor", Marker::Bar),
         _ => ("other", Marker::Cross),
     }
 }

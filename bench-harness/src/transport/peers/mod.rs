@@ -20,12 +20,15 @@ use std::{io, os::unix::net::UnixStream};
 pub(crate) use names::sweep;
 
 use super::{Both, Role, Topology, Transport, Visit, find, on_threads, registry, unsupported};
-use crate::case::{Case, Wait};
+use crate::case::{Case, Scenario, Wait};
 
 /// What the peers that join processes have in common.
 const PROCESSES: Transport = Transport {
     waits: &[Wait::Block, Wait::Spin],
     quick: &[Wait::Block],
+    rare: &[],
+    // To be set up again under the names of a moment ago is asked of nobody.
+    scenarios: &[Scenario::Pingpong, Scenario::Stream, Scenario::Paced, Scenario::IdleWake],
     pollable: false,
     untrusted: false,
     peer: true,
@@ -36,7 +39,12 @@ const PROCESSES: Transport = Transport {
 const THREADS: Transport = Transport { topology: Topology::Threads, ..PROCESSES };
 
 /// A framework for calls, over a Unix socket.
-const CALLS: Transport = Transport { peer: true, quick: &[Wait::Block], ..registry::RPC };
+const CALLS: Transport = Transport {
+    quick: &[Wait::Block],
+    scenarios: &[Scenario::Pingpong, Scenario::IdleWake],
+    peer: true,
+    ..registry::RPC
+};
 
 /// Whether `name` is one of these.
 pub(super) fn has(name: &str) -> bool {
@@ -75,7 +83,15 @@ pub(super) fn connect_threads(
     }
 }
 
+/// The capacity asked for. None of those that want to be told one has a default of its own.
+fn capacity(case: &Case) -> usize {
+    case.buffer.map_or(MATCHED, |buffer| buffer.0)
+}
+
+/// What all transports have, unless asked otherwise.
+const MATCHED: usize = 1 << 20;
+
 /// How many messages the buffer of this case holds: at least two, so that both sides can work.
 fn slots(case: &Case) -> usize {
-    (case.buffer.0 / case.size.0).max(2)
+    (capacity(case) / case.size.0).max(2)
 }

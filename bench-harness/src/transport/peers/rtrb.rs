@@ -7,7 +7,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::{
     super::{Link, Transport},
-    THREADS,
+    THREADS, capacity,
 };
 use crate::case::{Case, Wait};
 
@@ -29,8 +29,8 @@ pub(super) struct Rtrb {
 
 /// Both sides, the initiator's first.
 pub(super) fn open(case: &Case) -> (Rtrb, Rtrb) {
-    let (request_in, request_out) = RingBuffer::new(case.buffer.0);
-    let (reply_in, reply_out) = RingBuffer::new(case.buffer.0);
+    let (request_in, request_out) = RingBuffer::new(capacity(case));
+    let (reply_in, reply_out) = RingBuffer::new(capacity(case));
     (
         Rtrb { producer: request_in, consumer: reply_out },
         Rtrb { producer: reply_in, consumer: request_out },

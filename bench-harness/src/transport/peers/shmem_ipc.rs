@@ -12,7 +12,7 @@ use shmem_ipc::sharedring::{Receiver, Sender};
 
 use super::{
     super::{Link, Role, Transport, doing, handover, spins},
-    PROCESSES,
+    PROCESSES, capacity,
 };
 use crate::{case::Case, control::Facts};
 
@@ -35,7 +35,7 @@ pub(super) struct ShmemIpc {
 
 pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<ShmemIpc> {
     let _ = role;
-    let capacity = case.buffer.0;
+    let capacity = capacity(case);
     let sender: Sender<u8> = doing(Sender::new(capacity), "making a shmem-ipc ring")?;
     let copies = [sender.memfd().as_file(), sender.empty_signal(), sender.full_signal()]
         .map(|file| file.try_clone().map(OwnedFd::from));

@@ -10,7 +10,7 @@ use shmring::{Options, Reader, Writer, backend::ShmStorage, create_shm, open_shm
 
 use super::{
     super::{Link, Role, Transport, doing, spins},
-    PROCESSES, names,
+    PROCESSES, capacity, names,
 };
 use crate::{case::Case, control::Facts};
 
@@ -32,7 +32,7 @@ pub(super) struct Shmring {
 
 pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Shmring> {
     // It takes powers of two only.
-    let capacity = case.buffer.0.next_power_of_two() as u64;
+    let capacity = capacity(case).next_power_of_two() as u64;
     let (ours, theirs) = names::ours_and_theirs(role, &names::agree(role, meet)?);
     let writer = doing(create_shm(&ours, capacity, Options::default()), "making a shmring")?;
     names::both_are_here(meet)?;

@@ -2,6 +2,7 @@
 
 use std::{io, os::unix::net::UnixStream, sync::Arc};
 
+use nix::sys::socket::SockType;
 use ringpipe::rpc::Bytes;
 use tarpc::{
     client, context,
@@ -53,7 +54,7 @@ pub(super) struct Caller {
 }
 
 pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Calls<Caller>> {
-    let (socket, facts) = unix::socket(case, role, meet)?;
+    let (socket, facts) = unix::socket(case, role, meet, SockType::Stream)?;
     let socket = UnixStream::from(socket);
     match role {
         Role::Initiator => {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use hyper_util::rt::TokioIo;
+use nix::sys::socket::SockType;
 use tokio::runtime::Runtime;
 use tonic::{
     Request, Response, Status,
@@ -77,7 +78,7 @@ pub(super) struct Caller {
 const LARGEST: usize = LARGEST_MESSAGE + 4096;
 
 pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Calls<Caller>> {
-    let (socket, facts) = unix::socket(case, role, meet)?;
+    let (socket, facts) = unix::socket(case, role, meet, SockType::Stream)?;
     let socket = UnixStream::from(socket);
     match role {
         Role::Initiator => {
