@@ -75,6 +75,9 @@ struct Peers<'a> {
     watchdog: Duration,
     /// Peers that set something up may hold what only they can remove, so they are not killed at once.
     opening: bool,
+    /// Whether the transport makes files that can be found by name, which a peer that is killed leaves behind.
+    #[cfg(feature = "peers")]
+    names: bool,
 }
 
 /// The coordinator's end of a control socket, with what has been read of the next line.
@@ -92,6 +95,9 @@ impl<'a> Peers<'a> {
             interrupt,
             watchdog,
             opening: true,
+            #[cfg(feature = "peers")]
+            names: transport::find(&task.case.row.transport)
+                .is_some_and(|transport| transport.peer),
         };
         peers
             .spawn(&task.case)
@@ -279,6 +285,10 @@ impl Drop for Peers<'_> {
             // It may have ended by itself; either way it is reaped.
             let _ = child.kill();
             let _ = child.wait();
+        }
+        #[cfg(feature = "peers")]
+        if let Some(initiator) = self.children.first().filter(|_| self.names) {
+            transport::sweep(initiator.id());
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Every transport with what it can do: the one list that the command line, the plan and the report share.
 
+#[cfg(feature = "peers")]
+use super::peers;
 use crate::{
     case::{Row, Scenario, Wait},
     units::Size,
@@ -48,9 +50,11 @@ pub(crate) struct Transport {
     pub(crate) untrusted: bool,
     /// The same code reaches another machine when its address is changed.
     pub(crate) remote: bool,
+    /// Somebody else's crate.
+    pub(crate) peer: bool,
 }
 
-const KERNEL: Transport = Transport {
+pub(super) const KERNEL: Transport = Transport {
     name: "",
     what: "",
     topology: Topology::Processes,
@@ -66,10 +70,11 @@ const KERNEL: Transport = Transport {
     pollable: true,
     untrusted: true,
     remote: false,
+    peer: false,
 };
 
 /// A call waits for its reply, so there is no stream of them; a client is not a descriptor, so it cannot be polled.
-const RPC: Transport = Transport {
+pub(super) const RPC: Transport = Transport {
     waits: &[Wait::Block],
     quick: &[],
     rare: &[],
@@ -129,6 +134,20 @@ static TRANSPORTS: &[Transport] = &[
         complexity: 9,
         // A futex cannot be waited for beside descriptors.
         pollable: false,
+        ..KERNEL
+    },
+    Transport {
+        name: "ring-in-place",
+        what: "the same through reserve and peek: written and read where it lies",
+        waits: &Wait::ALL,
+        quick: &[],
+        rare: &[],
+        standard: &[Wait::Adaptive],
+        scenarios: &[Scenario::Stream],
+        complexity: 19,
+        pollable: false,
+        // The reader looks at memory that its peer can still write.
+        untrusted: false,
         ..KERNEL
     },
     Transport {
@@ -250,6 +269,24 @@ static TRANSPORTS: &[Transport] = &[
         scenarios: &[Scenario::Stream],
         ..FLOOR
     },
+    #[cfg(feature = "peers")]
+    peers::iceoryx2::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::ipc_channel::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::shmem_ipc::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::shmring::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::ringfire::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::rtrb::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::crossbeam::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::tarpc::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::tonic::TRANSPORT,
     Transport {
         name: "corrupt",
         what: "self-test: a Unix socket that falsifies one byte in a million",
