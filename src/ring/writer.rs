@@ -13,7 +13,7 @@ use super::{
     core::{Areas, Corrupt, PeerState, Producer, areas::Role},
     doorbell::pollable::Light,
     end::{End, attention},
-    residency,
+    planted, residency,
     stats::Stats,
     wait::Fences,
     waiting::{Failure, Waited, Waiting, Want},
@@ -120,6 +120,7 @@ impl Writer {
         }
         let fits = n <= self.core.cached_room() && buf.len() <= CHUNK;
         if fits && self.is_easy() && self.end.may_publish() {
+            planted::on_write();
             self.core.put(0, buf);
             self.publish(n);
             return Ok(buf.len());
