@@ -9,7 +9,7 @@ use std::hint::black_box;
 pub(crate) fn on_write() {
     if cfg!(mutant = "slow_write") {
         // As many as make a write and a read of 64 bytes 10 % slower. The processor does most of it on the side.
-        for i in 0..20 {
+        for i in 0..24 {
             black_box(i);
         }
     }
