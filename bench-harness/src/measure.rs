@@ -1,8 +1,9 @@
 //! `ipc-bench run`: from the arguments to the report.
 
 use std::{
+    collections::BTreeMap,
     io::{Write, stdout},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -40,7 +41,8 @@ const MATCHED: Buffer = Some(Size(1 << 20));
 
 /// Measures and reports.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
-    let (config, places) = configure(args)?;
+    let (mut config, places) = configure(args)?;
+    let go = in_go(&mut config, args.dry_run);
     let plan = Plan::new(&config);
     if args.dry_run {
         return dry_run(&plan, &places);
@@ -78,7 +80,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let ticks = Ticks::now();
     let mut progress = Progress::new(plan.steps.len());
     let mut processes =
-        Processes { interrupt: &interrupt, watchdog: args.watchdog, payload: args.touch };
+        Processes { interrupt: &interrupt, watchdog: args.watchdog, payload: args.touch, go };
     let outcome = run::run(&plan, &mut processes, &SystemClock::new(), &mut progress);
     progress.finish();
     host.shares = ticks.until(Ticks::now());
@@ -176,10 +178,30 @@ fn configure(args: &RunArgs) -> Result<(Config, Vec<Place>)> {
             // A self-test wants every path walked, not every figure right.
             longest: if args.self_test { Duration::from_millis(40) } else { run::LONGEST_SLOT },
             counted: true,
+            missing: BTreeMap::new(),
             seed: args.seed.unwrap_or_else(seed),
         },
         places,
     ))
+}
+
+/// The program that plays the rows in Go, if there are any; where it cannot be had, they are missing.
+fn in_go(config: &mut Config, only_look: bool) -> Option<PathBuf> {
+    let rows: Vec<&'static str> =
+        config.wanted().filter(|transport| transport.go).map(|transport| transport.name).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let built = transport::go::version().and_then(|version| {
+        if only_look {
+            return Ok(None);
+        }
+        transport::go::build(&version).map(Some)
+    });
+    built.unwrap_or_else(|reason| {
+        config.missing.extend(rows.into_iter().map(|row| (row, reason.clone())));
+        None
+    })
 }
 
 /// Where the sides run, the main place first, and which places this machine does not have.

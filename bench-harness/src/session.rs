@@ -42,12 +42,16 @@ pub(crate) struct Processes<'a> {
     pub(crate) watchdog: Option<Duration>,
     /// How much of a message is written and compared.
     pub(crate) payload: Payload,
+    /// What plays the rows in Go, if it could be built.
+    pub(crate) go: Option<PathBuf>,
 }
 
 impl<'a> Processes<'a> {
     fn start(&self, case: &Case, key: u64, counted: bool) -> Result<Peers<'a>, Stop> {
         let watchdog = self.watchdog.unwrap_or(WINDOW);
-        let task = Task { case: case.clone(), key, payload: self.payload, counted };
+        let in_go = transport::find(&case.row.transport).is_some_and(|transport| transport.go);
+        let program = if in_go { self.go.clone() } else { None };
+        let task = Task { case: case.clone(), key, payload: self.payload, counted, program };
         Peers::start(&task, self.interrupt, watchdog)
     }
 }

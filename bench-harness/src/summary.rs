@@ -3,8 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    case::Case,
-    plan::Plan,
+    plan::{self, Plan},
     report::record::{
         Cell, Floor, Noise, Omitted, Payload, PerMessage, Percentiles, Report, Round,
     },
@@ -61,7 +60,7 @@ pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
             calls: calls.and_then(|calls| calls.as_ref().ok()).copied(),
             no_calls: match calls {
                 Some(calls) => calls.as_ref().err().cloned(),
-                None => Some(uncounted(case)),
+                None => Some(plan::uncounted(case).unwrap_or("not counted in this run").to_owned()),
             },
             messages,
             verified: taken.iter().map(|sample| sample.verified).sum(),
@@ -72,16 +71,6 @@ pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
         });
     }
     Ok(cells)
-}
-
-/// Why nobody counted the system calls of `case`.
-fn uncounted(case: &Case) -> String {
-    match case {
-        _ if transport::sides(&case.row) == 1 => "one side alone asks nothing of the system",
-        case if case.row.replica > 0 => "counted in the row it is a copy of",
-        _ => "not counted in this run",
-    }
-    .to_owned()
 }
 
 fn round(sample: &Sample) -> Round {

@@ -9,7 +9,7 @@ pub(crate) use choice::Config;
 use crate::{
     case::{Block, Case, Row, Scenario, Wait},
     stats::rng::Rng,
-    transport,
+    transport::{self, Topology},
     units::Size,
 };
 
@@ -68,6 +68,19 @@ impl Plan {
     }
 }
 
+/// Why the system calls of a case are not counted.
+pub(crate) fn uncounted(case: &Case) -> Option<&'static str> {
+    let transport = transport::find(&case.row.transport)?;
+    match transport {
+        _ if case.row.replica > 0 => Some("counted in the row that it is a copy of"),
+        _ if transport.topology == Topology::Solo => {
+            Some("one side alone asks nothing of the system")
+        }
+        _ if transport.go => Some("a program in Go does not count its system calls"),
+        _ => None,
+    }
+}
+
 /// Rounds of blocks of rows. A block is all rows of one scenario and size, which are the ones compared with each other,
 /// so they run directly one after the other.
 fn steps(cases: &[Case], checks: usize, config: &Config) -> Vec<Step> {
@@ -86,9 +99,8 @@ fn steps(cases: &[Case], checks: usize, config: &Config) -> Vec<Step> {
     let check = |when| (0..checks).map(move |check| Step::Check { check, when });
     steps.extend(check("start"));
     let count = || {
-        // An equal row has equal counts, and a floor without another side asks nothing of the system.
-        let once = |case: &Case| case.row.replica == 0 && transport::sides(&case.row) == 2;
-        let cases = cases.iter().enumerate().filter(move |(_, case)| config.counted && once(case));
+        let cases = cases.iter().enumerate();
+        let cases = cases.filter(|(_, case)| config.counted && uncounted(case).is_none());
         cases.map(|(case, _)| Step::Count { case })
     };
     for round in 0..config.rounds {
@@ -156,6 +168,7 @@ pub(crate) mod tests {
             budget: Duration::from_secs(60),
             longest: crate::run::LONGEST_SLOT,
             counted: false,
+            missing: std::collections::BTreeMap::new(),
             seed: 42,
         }
     }

@@ -19,7 +19,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     case::{Pace, Scenario},
-    report::record::{Cell, Noise, Report},
+    report::{
+        record::{Cell, Noise, Report},
+        table,
+    },
     units::{self, Size},
 };
 
@@ -36,6 +39,17 @@ pub(crate) struct Advice {
     pub(crate) cells: Vec<String>,
     /// The advice as a sentence with its figures.
     pub(crate) text: String,
+}
+
+impl Advice {
+    /// Which measurement decided, as people read it.
+    pub(crate) fn measured(&self) -> String {
+        let pace = self.pace.map_or_else(String::new, |pace| match pace {
+            Pace::Rate(_) => format!(" at {}", table::words(pace)),
+            Pace::GapNs(_) => format!(" after {}", table::words(pace)),
+        });
+        format!("{}{pace}, {}", self.scenario, self.size)
+    }
 }
 
 /// How the advice came about.

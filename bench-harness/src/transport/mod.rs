@@ -8,6 +8,7 @@ mod copy;
 mod descriptors;
 mod fifo;
 mod flag;
+pub(crate) mod go;
 mod handover;
 mod in_place;
 mod memory;
@@ -30,7 +31,7 @@ pub(crate) use copy::window;
 pub(crate) use handover::introduce;
 #[cfg(feature = "peers")]
 pub(crate) use peers::sweep;
-pub(crate) use registry::{Topology, Transport, find, known, sides};
+pub(crate) use registry::{Topology, Transport, find, known};
 
 use crate::{
     case::{Case, Wait},
@@ -152,9 +153,9 @@ pub(crate) fn connect_threads(
 ) -> io::Result<Both> {
     match case.row.transport.as_str() {
         "memory" => Ok(on_threads(memory::open(), initiator, responder)),
+        "memory-bufio" => Ok(on_threads(memory::open_buffered(), initiator, responder)),
         #[cfg(feature = "peers")]
         name if peers::has(name) => peers::connect_threads(case, initiator, responder),
-        "memory-buffered" => Ok(on_threads(memory::open_buffered(), initiator, responder)),
         other => Err(unsupported(format!("no transport between threads is called {other}"))),
     }
 }
