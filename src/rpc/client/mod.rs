@@ -125,6 +125,21 @@ impl Client {
         Self::new(Connection::dial(address)?, codec)
     }
 
+    /// Connects to `address` within `timeout`.
+    ///
+    /// # Blocking
+    /// As [`Connection::dial_timeout`].
+    ///
+    /// # Errors
+    /// As [`dial`](Self::dial); `TimedOut` as the source when the time was over first.
+    pub fn dial_timeout(
+        address: &Address,
+        codec: Codec,
+        timeout: Duration,
+    ) -> Result<Self, SetupError> {
+        Self::new(Connection::dial_timeout(address, timeout)?, codec)
+    }
+
     /// Calls `method` ("Service.Method") and waits for its reply.
     ///
     /// # Blocking

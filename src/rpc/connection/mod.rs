@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 mod descriptors;
+mod dial;
 mod ends;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod socket;
@@ -12,7 +13,7 @@ use std::{
     io::{self, Read, Write},
     net::TcpStream,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::ends::{ReadEnd, WriteEnd};
@@ -186,31 +187,23 @@ impl Connection {
     /// Connects to a server at `address`.
     ///
     /// # Blocking
-    /// As long as the system takes to connect.
+    /// As long as the system takes to connect; [`dial_timeout`](Self::dial_timeout) limits that.
     ///
     /// # Errors
     /// [`SetupError::Dial`] with what the system said, [`SetupError::Unsupported`] for a transport this build lacks.
     pub fn dial(address: &Address) -> Result<Self, SetupError> {
-        let failed = |source| SetupError::Dial { address: address.clone(), source };
-        match address {
-            Address::Tcp(host) => {
-                TcpStream::connect(host.as_str()).and_then(Self::tcp).map_err(failed)
-            }
-            #[cfg(unix)]
-            Address::Unix(path) => {
-                std::os::unix::net::UnixStream::connect(path).map(Self::from).map_err(failed)
-            }
-            #[cfg(not(unix))]
-            Address::Unix(_) => Err(SetupError::Unsupported(
-                "this system has no Unix sockets; use tcp:HOST:PORT".into(),
-            )),
-            #[cfg(target_os = "linux")]
-            Address::Shm(path) => {
-                crate::Stream::connect(path).map(Self::from).map_err(|error| failed(error.into()))
-            }
-            #[cfg(not(target_os = "linux"))]
-            Address::Shm(_) => Err(no_shm()),
-        }
+        dial::dial(address, None)
+    }
+
+    /// Connects to a server at `address` within `timeout`.
+    ///
+    /// # Blocking
+    /// At most that long, but for the look-up of a host's name, which has time limits of its own.
+    ///
+    /// # Errors
+    /// As [`dial`](Self::dial); `TimedOut` as the source when the time was over first.
+    pub fn dial_timeout(address: &Address, timeout: Duration) -> Result<Self, SetupError> {
+        dial::dial(address, Some(timeout))
     }
 
     /// A connection over TCP, with Nagle's algorithm off: a request must not wait for the next one.
