@@ -2,8 +2,6 @@
 //!
 //! `cargo bench -- rpc` runs these groups, with the options that the other benches take.
 
-#![expect(clippy::incompatible_msrv, reason = "benches are built with a current compiler")]
-
 mod codecs;
 #[path = "../common/mod.rs"]
 mod common;
