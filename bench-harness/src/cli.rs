@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     case::{Scenario, Wait},
+    goals::GoalsArgs,
     peer::Sides,
     place,
     preset::Preset,
@@ -29,6 +30,8 @@ const EXIT_CODES: &str = "Exit codes: 0 fine, 1 failed, 2 usage, 3 a threshold w
 pub(crate) enum Command {
     /// Measure, print the answer, keep the report.
     Run(Box<RunArgs>),
+    /// Measure what this project wants to reach, against the rows each goal is held to.
+    Goals(Box<GoalsArgs>),
     /// List the transports, and what each of them can do.
     List,
     /// Render the report of an earlier run again.

@@ -8,6 +8,7 @@ mod case;
 mod cli;
 mod clock;
 mod control;
+mod goals;
 mod host;
 mod interrupt;
 mod measure;
@@ -123,6 +124,7 @@ fn render(run: &Path, format: Format) -> anyhow::Result<Exit> {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => measure::run(&args),
+        Command::Goals(args) => goals::run(&args),
         Command::List => list(),
         Command::Report { run, format } => render(&run, format),
         Command::Peer { sides, coordinator } => peer::main(sides, coordinator).map(|()| Exit::Fine),
