@@ -47,6 +47,11 @@ pub(crate) struct Processes<'a> {
 }
 
 impl<'a> Processes<'a> {
+    /// Two peers for `case` that stay until they are dropped; `key` makes their messages unlike those of all others.
+    pub(crate) fn open(&self, case: &Case, key: u64) -> Result<impl Session + use<'a>, Stop> {
+        self.start(case, key, false)
+    }
+
     fn start(&self, case: &Case, key: u64, counted: bool) -> Result<Peers<'a>, Stop> {
         let watchdog = self.watchdog.unwrap_or(WINDOW);
         let in_go = transport::find(&case.row.transport).is_some_and(|transport| transport.go);

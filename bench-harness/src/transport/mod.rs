@@ -5,6 +5,7 @@
 
 mod calls;
 mod copy;
+mod crowd;
 mod descriptors;
 mod fifo;
 mod flag;
@@ -134,6 +135,7 @@ pub(crate) fn connect(
         "flag" => visit.visit(flag::open(case, role, meet)?),
         "futex" => visit.visit(flag::open(case, role, meet)?),
         "relay" => visit.visit(relay::open(case, role, meet)?),
+        "ring-crowd" => visit.visit(crowd::open(case, role, meet)?),
         "ring-in-place" => visit.visit(in_place::open(case, role, meet)?),
         name if name.starts_with("rpc-") => visit.visit(rpc::open(case, role, meet)?),
         #[cfg(feature = "peers")]

@@ -42,7 +42,7 @@ pub(crate) struct Transport {
     pub(crate) floor: bool,
     /// Played by a program in Go, where Go is installed.
     pub(crate) go: bool,
-    /// Not run unless it is named: it exists to prove that the harness notices.
+    /// Not run unless it is named: it exists to prove that the harness notices, or for one goal.
     pub(crate) hidden: bool,
     /// How much a user takes on with it; of two that perform alike the smaller number is advised.
     pub(crate) complexity: u8,
@@ -311,6 +311,15 @@ static TRANSPORTS: &[Transport] = &[
     peers::tarpc::TRANSPORT,
     #[cfg(feature = "peers")]
     peers::tonic::TRANSPORT,
+    Transport {
+        name: "ring-crowd",
+        what: "goal: the rings of this project beside a thousand that nobody uses",
+        waits: &[Wait::Adaptive],
+        scenarios: &[Scenario::Pingpong, Scenario::Stream],
+        pollable: false,
+        hidden: true,
+        ..KERNEL
+    },
     Transport {
         name: "corrupt",
         what: "self-test: a Unix socket that falsifies one byte in a million",
