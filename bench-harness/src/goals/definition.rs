@@ -88,7 +88,6 @@ const SPINNERS: &[&str] = &[
     "crossbeam/adaptive",
     "iceoryx2/spin",
     "shmring/spin",
-    "memory/adaptive",
     "unix/spin",
     "pipe/spin",
 ];
@@ -223,7 +222,7 @@ pub(super) static PARTS: &[Part] = &[
                 Claim { best_of: &["flag/spin"], bound: Bound::AtMost(1.2) },
                 Claim { best_of: SPINNERS, bound: Bound::AtMost(1.0) },
             ],
-            beside: &["ring/adaptive"],
+            beside: &["ring/adaptive", "memory/adaptive"],
             ..CELLS
         }),
     },
