@@ -14,7 +14,6 @@ use std::{
     collections::VecDeque,
     env,
     io::{Read, Write},
-    os::unix::net::UnixStream,
     thread,
     time::{Duration, Instant},
 };
@@ -152,12 +151,6 @@ fn ring_pair() -> (Connection, Connection) {
         Connection::from_ends(our_reader, our_writer),
         Connection::from_ends(their_reader, their_writer),
     )
-}
-
-#[allow(dead_code)]
-fn unix_pair() -> (Connection, Connection) {
-    let (ours, theirs) = UnixStream::pair().expect("sockets");
-    (ours.into(), theirs.into())
 }
 
 fn calls(
