@@ -19,6 +19,7 @@ mod message;
 mod models;
 mod options;
 mod peer;
+mod planted;
 mod pollable;
 #[cfg(feature = "portable")]
 pub mod portable;

@@ -96,6 +96,13 @@ impl Reader {
         self.settle();
     }
 
+    /// Takes what comes at once, and never waits for more of it: for requests that somebody wants answered. A caller
+    /// with a limited number of them in flight would wait for this end, and this end for more from the caller.
+    #[cfg(feature = "rpc")]
+    pub(crate) fn expect_a_conversation(&mut self) {
+        self.waiting.patience.stay_close();
+    }
+
     /// Bytes the ring holds at most.
     pub fn capacity(&self) -> usize {
         self.core.capacity() as usize

@@ -13,7 +13,7 @@ use super::{
     core::{Areas, Corrupt, PeerState, Producer, areas::Role},
     doorbell::pollable::Light,
     end::{End, attention},
-    residency,
+    planted, residency,
     stats::Stats,
     wait::Fences,
     waiting::{Failure, Waited, Waiting, Want},
@@ -136,6 +136,7 @@ impl Writer {
             self.end.publish_nothing();
             return false;
         }
+        planted::on_write();
         // SAFETY: there is room for it, and a plain ring is mirrored.
         unsafe { self.core.put_whole(0, buf) };
         self.publish_with(n, Fences::Sleeper);

@@ -23,8 +23,8 @@ pub(crate) enum Show {
 
 /// A table of one scenario: a line a row, a column a message size.
 pub(crate) fn grid(report: &Report, scenario: Scenario, show: Show) -> Grid {
-    let cells: Vec<&Cell> =
-        report.cells.iter().filter(|cell| cell.case.scenario == scenario).collect();
+    let main = report.cells.iter().filter(|cell| report.main(cell));
+    let cells: Vec<&Cell> = main.filter(|cell| cell.case.scenario == scenario).collect();
     let sizes = sizes(&cells);
     let mut grid =
         Grid::new(std::iter::once("row".to_owned()).chain(sizes.iter().map(Size::to_string)));
@@ -88,6 +88,7 @@ fn summary(report: &Report, scenario: Scenario) -> Grid {
         .cells
         .iter()
         .filter(|cell| cell.case.scenario == scenario && cell.case.row.replica == 0)
+        .filter(|cell| report.main(cell))
         .collect();
     let sizes = sizes(&cells);
     let ends = [sizes.first(), sizes.last().filter(|_| sizes.len() > 1)];

@@ -166,6 +166,12 @@ impl Patience {
         }
     }
 
+    /// Stays close to the peer from now on, for an end that knows it is in a conversation.
+    #[cfg(feature = "rpc")]
+    pub(crate) fn stay_close(&mut self) {
+        self.batch.never = true;
+    }
+
     /// Lets a batch form where that pays: see [`Batch`].
     #[inline]
     pub(crate) fn gather(&mut self, found: u64, enough: u64, look: impl FnMut() -> u64) {
@@ -265,6 +271,8 @@ struct Batch {
     in_a_row: u32,
     /// How many of them make it try.
     threshold: u32,
+    /// It is known to be a conversation.
+    never: bool,
 }
 
 /// What counts as little, in bytes. With 512, messages of a kibibyte went half as fast (`docs/performance.md`).
@@ -279,7 +287,7 @@ const SOONEST: u32 = 16;
 
 impl Default for Batch {
     fn default() -> Self {
-        Self { in_a_row: 0, threshold: SOONEST }
+        Self { in_a_row: 0, threshold: SOONEST, never: false }
     }
 }
 
@@ -287,7 +295,7 @@ impl Batch {
     /// Called after a short wait that found `found`; stays away while more comes, up to `enough`. `look` gives what is there.
     #[inline]
     fn gather(&mut self, found: u64, enough: u64, look: impl FnMut() -> u64) {
-        if found > LITTLE {
+        if found > LITTLE || self.never {
             self.in_a_row = 0;
             return;
         }

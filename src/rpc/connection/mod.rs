@@ -1,5 +1,7 @@
 //! What calls travel over: a way in, a way out, and a way to hang up from another thread.
 
+#[cfg(unix)]
+mod descriptors;
 mod ends;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod socket;
@@ -59,6 +61,12 @@ pub trait Output: Send {
     /// Whether `until` is obeyed. Where it is not, calls with a deadline are written by a thread of their own.
     fn is_timed(&self) -> bool {
         true
+    }
+
+    /// Whether a write fails as soon as the other side has ended the connection. Where it may succeed and go nowhere, a
+    /// client looks at the input before each call, to be able to say that the call was not sent.
+    fn notices_the_end(&self) -> bool {
+        false
     }
 
     /// Once the peer is known to be dead: how many of the bytes written it never read, where that can be known.
@@ -126,6 +134,7 @@ impl Connection {
 
     /// A connection over a reading and a writing end: two in-memory pipes, or the halves of a ring stream.
     pub fn from_ends(reader: impl ReadEnd + 'static, writer: impl WriteEnd + 'static) -> Self {
+        let reader = in_conversation(reader);
         let hangup = ends::HangUpEnds::new(&reader, &writer);
         Self::new(ends::EndInput::new(reader), ends::EndOutput::new(writer), hangup)
     }
@@ -144,6 +153,34 @@ impl Connection {
             streams::StreamOutput(writer),
             streams::HangUpOnce::new(hang_up),
         )
+    }
+
+    /// A connection over two descriptors that can be polled, such as the ends of two pipes or named pipes.
+    ///
+    /// They are made non-blocking, and so are those that others share with this process. A program that does not ignore
+    /// `SIGPIPE`, as Rust's do from the start, is ended by writing to a pipe that nobody reads any more.
+    ///
+    /// A named pipe that was opened for reading before anybody opened it for writing is waited for, and not taken for ended.
+    ///
+    /// ```
+    /// use ringpipe::rpc::Connection;
+    /// use std::fs::OpenOptions;
+    /// # let (requests, replies) = ("/dev/null", "/dev/null");
+    /// let reader = OpenOptions::new().read(true).open(replies)?;
+    /// let writer = OpenOptions::new().write(true).open(requests)?;
+    /// let connection = Connection::from_descriptors(reader, writer)?;
+    /// # let _ = connection;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What the system says of making them non-blocking, or of the descriptors needed beside them.
+    #[cfg(unix)]
+    pub fn from_descriptors(
+        reader: impl Into<std::os::fd::OwnedFd>,
+        writer: impl Into<std::os::fd::OwnedFd>,
+    ) -> io::Result<Self> {
+        descriptors::connection(reader.into(), writer.into())
     }
 
     /// Connects to a server at `address`.
@@ -193,6 +230,15 @@ impl Connection {
             }))
         }
     }
+}
+
+/// Tells a ring's reader that requests and replies are no stream.
+fn in_conversation<R: ReadEnd + 'static>(mut reader: R) -> R {
+    #[cfg(any(target_os = "linux", all(unix, feature = "portable")))]
+    if let Some(reader) = (&mut reader as &mut dyn std::any::Any).downcast_mut::<crate::Reader>() {
+        reader.expect_a_conversation();
+    }
+    reader
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -1,4 +1,4 @@
-//! Listening sockets with a path, and waking who waits for one.
+//! Listening sockets with a path.
 
 use std::{
     fs, io,
@@ -10,12 +10,6 @@ use std::{
         },
     },
     path::{Path, PathBuf},
-    time::Duration,
-};
-
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
 /// A listening socket that takes its path away with it.
@@ -74,36 +68,4 @@ fn is_abandoned(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
         && UnixStream::connect(path)
             .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-}
-
-/// Ends a wait from another thread: its reading side becomes readable, and stays so.
-#[derive(Debug)]
-pub(super) struct Wake(UnixStream, UnixStream);
-
-impl Wake {
-    pub(super) fn new() -> io::Result<Self> {
-        let (sleeper, waker) = UnixStream::pair()?;
-        Ok(Self(sleeper, waker))
-    }
-
-    pub(super) fn wake(&self) {
-        // The end of the stream is an event that nobody has to read.
-        let _ = self.1.shutdown(std::net::Shutdown::Both);
-    }
-
-    pub(super) fn wait(&self, socket: BorrowedFd<'_>, only: Option<Duration>) -> io::Result<()> {
-        let sleeper = PollFd::new(self.0.as_fd(), PollFlags::POLLIN);
-        let socket = PollFd::new(socket, PollFlags::POLLIN);
-        let result = match only {
-            None => poll(&mut [sleeper, socket], PollTimeout::NONE),
-            Some(time) => poll(
-                &mut [sleeper],
-                PollTimeout::from(u16::try_from(time.as_millis()).unwrap_or(u16::MAX)),
-            ),
-        };
-        match result {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(errno.into()),
-        }
-    }
 }

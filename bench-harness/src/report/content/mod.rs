@@ -114,9 +114,9 @@ fn moment(text: &str) -> String {
     }
 }
 
-/// The cells of a scenario, second copies included.
+/// The cells of a scenario that belong to the main table, second copies included.
 fn of(report: &Report, scenario: Scenario) -> impl Iterator<Item = &Cell> {
-    report.cells.iter().filter(move |cell| cell.case.scenario == scenario)
+    report.cells.iter().filter(move |cell| cell.case.scenario == scenario && report.main(cell))
 }
 
 /// The cells of a scenario that pictures show: those that ran right, each row once.

@@ -58,13 +58,11 @@ fn floors(report: &Report) -> Grid {
             let same = |other: &&super::super::record::Floor| {
                 other.cell == floor.cell && other.when == when
             };
-            report.floors.iter().find(same).map_or_else(
-                || "–".to_owned(),
-                |found| match found.scenario {
-                    Scenario::Pingpong => units::nanos(found.value),
-                    Scenario::Stream => units::rate(found.value),
-                },
-            )
+            report
+                .floors
+                .iter()
+                .find(same)
+                .map_or_else(|| "–".to_owned(), |found| found.scenario.figure(found.value))
         };
         grid.row([floor.cell.clone(), at("start"), at("middle"), at("end")]);
     }
@@ -86,15 +84,18 @@ fn rounds(report: &Report) -> Option<Picture> {
             .cells
             .iter()
             .filter(|cell| cell.case.scenario == scenario && cell.case.size == size)
-            .filter(|cell| cell.fault.is_none())
+            .filter(|cell| cell.fault.is_none() && report.main(cell))
             .collect();
         let values = |cell: &Cell| {
             cell.rounds.iter().flatten().map(|round| round.value).collect::<Vec<f64>>()
         };
-        let (title, unit, show): (_, _, fn(f64) -> String) = match scenario {
-            Scenario::Pingpong => ("round trip", Unit::Nanos, units::nanos),
-            Scenario::Stream => ("rate", Unit::Rate, units::rate),
+        let (title, unit) = match scenario {
+            Scenario::Stream => ("rate", Unit::Rate),
+            Scenario::Pingpong | Scenario::IdleWake => ("round trip", Unit::Nanos),
+            Scenario::Paced => ("from due to arrived", Unit::Nanos),
+            Scenario::Setup => ("until the first answer", Unit::Nanos),
         };
+        let show = |value| scenario.figure(value);
         let all: Vec<f64> = cells.iter().flat_map(|cell| values(cell)).collect();
         let Some(axis) = Axis::over(title, unit, all) else { continue };
         for cell in &cells {
