@@ -22,8 +22,8 @@ pub(super) fn blocks(report: &Report) -> Vec<Block> {
     let mut blocks = vec![];
     if has(Scenario::IdleWake) {
         blocks.push(Block::text(
-            "After a silence: both sides have been idle for a while, then one message goes there and one comes back. What \
-             sleeps must be woken; what spins must not, and has burnt a CPU all the while.",
+            "After a silence: nothing is sent for a while, which the sender passes on its CPU, then one message goes there \
+             and one comes back. What sleeps must be woken; what spins must not, and has burnt a CPU all the while.",
         ));
         blocks.extend(by_gap(report).map(Block::Picture));
         let cpu = grid(report, Scenario::IdleWake, Show::Cpu);
