@@ -213,7 +213,7 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
     let open = report.cells.iter().filter(|cell| !cell.converged).count();
     if open > 0 {
         warnings.push(format!(
-            "{open} of {} rows did not converge (marked ~, they win nothing); more rounds help: --preset standard",
+            "{open} of {} rows did not converge (marked ~, they win nothing); more rounds help: `--preset standard`",
             report.cells.len()
         ));
     }

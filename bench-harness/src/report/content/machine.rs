@@ -4,6 +4,7 @@ use super::{
     super::{record::Report, text::Grid},
     Block,
 };
+use crate::repeat;
 
 pub(super) fn machine(report: &Report) -> Vec<Block> {
     let host = &report.host;
@@ -58,10 +59,26 @@ pub(super) fn repeat(report: &Report) -> Vec<Block> {
     let commit = report.build.commit.as_deref().unwrap_or("COMMIT");
     let mut blocks = vec![Block::Commands(vec![
         format!("git checkout {}", commit.trim_end_matches("-dirty")),
-        format!("cargo run --release -p bench-harness -- {}", report.run.arguments.join(" ")),
+        "cargo build --release -p bench-harness".to_owned(),
+        format!("target/release/ipc-bench {}", report.run.arguments.join(" ")),
     ])];
     if commit.ends_with("-dirty") {
         blocks.push(Block::text("The sources had changes that no commit holds."));
+    }
+    let mut advice = Grid::new(["job", "measures again what its advice rests on"]);
+    for line in report.advice.iter().filter(|line| !line.cells.is_empty()) {
+        let command = repeat::command(report, &report.cells_named(&line.cells));
+        advice.row([line.profile.clone(), format!("`{command}`")]);
+    }
+    if !advice.is_empty() {
+        blocks.push(Block::table("Each advice", advice));
+    }
+    let mut cells = Grid::new(["cell", "measures it again"]);
+    for cell in &report.cells {
+        cells.row([cell.id.clone(), format!("`{}`", repeat::command(report, &[cell]))]);
+    }
+    if !cells.is_empty() {
+        blocks.push(Block::folded("Each cell", cells));
     }
     blocks
 }

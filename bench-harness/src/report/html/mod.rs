@@ -5,6 +5,7 @@
 
 mod ink;
 mod markup;
+mod names;
 mod plot;
 mod scale;
 mod strips;
