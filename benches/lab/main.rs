@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! cargo bench --bench lab                       everything: a minute
-//! cargo bench --bench lab -- stream             or call, trip, one-cpu, setup
+//! cargo bench --bench lab -- stream             or call, trip, one-cpu, setup, rpc
 //! cargo bench --bench lab -- stream 64 4096     these sizes
 //! cargo bench --bench lab -- trip --rounds 31
 //! ```
@@ -23,6 +23,7 @@ mod memory;
 mod pattern;
 mod pin;
 mod rounds;
+mod rpc;
 mod setup;
 
 use std::time::Duration;
@@ -78,5 +79,8 @@ fn main() {
     }
     if wanted("setup") {
         setup::run(&plan);
+    }
+    if wanted("rpc") {
+        rpc::run(&plan);
     }
 }

@@ -96,7 +96,7 @@ fn gigabytes(nanos: f64, size: usize) -> f64 {
     size as f64 / nanos
 }
 
-fn nanoseconds(nanos: f64, _size: usize) -> f64 {
+pub(crate) fn nanoseconds(nanos: f64, _size: usize) -> f64 {
     nanos
 }
 

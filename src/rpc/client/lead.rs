@@ -25,14 +25,17 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
+    #[inline]
     pub(super) fn new(input: Box<dyn Input>, codec: Codec, limit: usize) -> Self {
         Self { input, buffer: Buffer::new(limit), decoder: Decoder::new(codec) }
     }
 
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Reply>, Garbage> {
         self.decoder.reply(&mut self.buffer)
     }
 
+    #[inline]
     pub(super) fn fill(&mut self, until: Until) -> io::Result<usize> {
         self.buffer.fill(&mut *self.input, until)
     }
@@ -50,16 +53,19 @@ pub(super) struct Lead<'a> {
 const HELD: &str = "what is read from is held until it is given back";
 
 impl<'a> Lead<'a> {
+    #[inline]
     pub(super) fn new(core: &'a Core, incoming: Box<Incoming>) -> Self {
         Self { core, incoming: Some(incoming) }
     }
 
     /// Takes it if nobody has it.
+    #[inline]
     pub(super) fn take(core: &'a Core, state: &mut State) -> Option<Self> {
         Some(Self::new(core, state.incoming.take()?))
     }
 
     /// Gives it back, and finds somebody who needs it.
+    #[inline]
     pub(super) fn give(mut self, state: &mut State) {
         if let Some(incoming) = self.incoming.take() {
             self.core.give_lead(state, incoming);
@@ -90,6 +96,7 @@ impl Drop for Lead<'_> {
 }
 
 impl Core {
+    #[inline]
     fn give_lead(&self, state: &mut State, incoming: Box<Incoming>) {
         state.clear_own();
         state.incoming = Some(incoming);
@@ -97,6 +104,7 @@ impl Core {
     }
 
     /// Finds somebody to read, now that nobody does.
+    #[inline]
     pub(super) fn hand_over(&self, state: &mut State) {
         if state.is_led() {
             return;

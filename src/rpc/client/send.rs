@@ -61,6 +61,7 @@ impl Outgoing {
     }
 
     /// Puts a request into the frame; when it does not fit, the frame is empty.
+    #[inline]
     fn encode<A: Serialize + ?Sized>(
         &mut self,
         number: u64,
@@ -85,6 +86,7 @@ impl Outgoing {
     }
 
     /// Writes what is left of the frame.
+    #[inline]
     pub(super) fn write_rest(&mut self, until: Until) -> io::Result<()> {
         while self.done < self.frame.len() {
             let n = self.output.write(&self.frame[self.done..], until)?;
@@ -113,6 +115,7 @@ pub(super) struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     /// Takes the turn if it is free, for call `number`, which stands in the book.
+    #[inline]
     pub(super) fn take(core: &'a Core, state: &mut State, number: u64) -> Option<Self> {
         let outgoing = state.outgoing.take()?;
         // From here on nobody can tell whether it will be sent.
@@ -128,6 +131,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Gives it back.
+    #[inline]
     pub(super) fn give(mut self, state: &mut State) {
         if let Some(outgoing) = self.outgoing.take() {
             self.core.give_turn(state, outgoing);
@@ -144,6 +148,7 @@ impl Drop for Turn<'_> {
 }
 
 impl Core {
+    #[inline]
     pub(super) fn give_turn(&self, state: &mut State, outgoing: Box<Outgoing>) {
         state.outgoing = Some(outgoing);
         if state.queued > 0 {

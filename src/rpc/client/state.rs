@@ -115,15 +115,18 @@ impl State {
     }
 
     /// Whether somebody reads.
+    #[inline]
     pub(super) fn is_led(&self) -> bool {
         self.incoming.is_none()
     }
 
     /// Whether nobody reads or writes.
+    #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.incoming.is_some() && self.outgoing.is_some()
     }
 
+    #[inline]
     fn next_number(&mut self) -> u64 {
         let number = self.next;
         self.next += 1;
@@ -148,17 +151,20 @@ impl State {
     }
 
     /// Enters the call of a caller who reads, until he [steps back](Self::disown) from that.
+    #[inline]
     pub(super) fn insert_own(&mut self) -> u64 {
         let number = self.next_number();
         self.own = Some(Own { number, sent_from: None });
         number
     }
 
+    #[inline]
     fn is_own(&self, number: u64) -> bool {
         self.own.as_ref().is_some_and(|own| own.number == number)
     }
 
     /// The caller who reads takes his own call out; whether it was still there.
+    #[inline]
     pub(super) fn remove_own(&mut self, number: u64) -> bool {
         self.own.take_if(|own| own.number == number).is_some()
     }
@@ -176,6 +182,7 @@ impl State {
     }
 
     /// Nobody reads any more, so no call is somebody's own.
+    #[inline]
     pub(super) fn clear_own(&mut self) {
         self.own = None;
         self.own_end = None;
@@ -247,6 +254,7 @@ impl State {
         self.pending.drain().map(|(_, pending)| pending).chain(own).collect()
     }
 
+    #[inline]
     pub(super) fn contains(&self, number: u64) -> bool {
         self.is_own(number) || self.pending.contains_key(&number)
     }
@@ -257,6 +265,7 @@ impl State {
     }
 
     /// Notes from which byte on the frame of a call may have been sent, or that it was not.
+    #[inline]
     pub(super) fn set_sent_from(&mut self, number: u64, sent_from: Option<u64>) {
         if let Some(own) = self.own.as_mut().filter(|own| own.number == number) {
             own.sent_from = sent_from;
@@ -266,11 +275,13 @@ impl State {
     }
 
     /// Whether somebody must read at once, and no caller will.
+    #[inline]
     pub(super) fn wants_reader(&self) -> bool {
         self.eager > 0 || self.read_now
     }
 
     /// Whether replies may come that nobody waits for.
+    #[inline]
     pub(super) fn has_loose_ends(&self) -> bool {
         self.later > 0 || self.eager > 0 || self.forgotten > 0
     }
