@@ -29,6 +29,9 @@ pub(crate) struct Host {
     pub(crate) load_after: Option<f64>,
     /// Shares of all processor time during the run.
     pub(crate) shares: Option<Shares>,
+    /// Why a field above is `null`.
+    #[serde(default)]
+    pub(crate) unknown: BTreeMap<String, String>,
 }
 
 /// Where the processor time of all CPUs went during the run.
@@ -83,6 +86,7 @@ impl Host {
             load_before: load(),
             load_after: None,
             shares: None,
+            unknown: BTreeMap::new(),
         }
     }
 

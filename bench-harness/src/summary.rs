@@ -3,9 +3,10 @@
 use anyhow::Result;
 
 use crate::{
-    case::Scenario,
-    plan::Plan,
-    report::record::{Cell, Floor, Noise, Omitted, PerMessage, Percentiles, Report, Round},
+    plan::{self, Plan},
+    report::record::{
+        Cell, Floor, Noise, Omitted, Payload, PerMessage, Percentiles, Report, Round,
+    },
     run::{Early, Outcome},
     sample::{Sample, Stop},
     stats::{
@@ -13,7 +14,7 @@ use crate::{
         percentile::{buckets, merge, percentile},
         relative_deviation,
     },
-    transport, units,
+    transport,
 };
 
 /// A row whose rounds lie further from their median than this, in the median, did not converge.
@@ -29,7 +30,8 @@ const OTHERS: f64 = 0.05;
 /// The cells of a run, in the order of the plan.
 pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
     let mut cells = Vec::new();
-    for (case, samples) in plan.cases.iter().zip(&outcome.samples) {
+    for (number, (case, samples)) in plan.cases.iter().zip(&outcome.samples).enumerate() {
+        let calls = outcome.calls.get(&number);
         let taken: Vec<&Sample> = samples.iter().flatten().collect();
         let values: Vec<f64> = taken.iter().map(|sample| sample.value).collect();
         let Some(value) = interval::estimate(&values, plan.seed) else {
@@ -43,23 +45,27 @@ pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
             floor: transport::find(&case.row.transport).is_some_and(|transport| transport.floor),
             value,
             rounds: samples.iter().map(|sample| sample.as_ref().map(round)).collect(),
-            percentiles: match case.scenario {
-                Scenario::Pingpong => Percentiles {
-                    p50: percentile(&histogram, 0.5),
-                    p90: percentile(&histogram, 0.9),
-                    p99: percentile(&histogram, 0.99),
-                    p999: percentile(&histogram, 0.999),
-                    max: (!histogram.is_empty()).then(|| histogram.max()),
-                    samples: histogram.len(),
-                },
-                Scenario::Stream => Percentiles::default(),
+            // A stream has no latencies, so all of them are absent there.
+            percentiles: Percentiles {
+                p50: percentile(&histogram, 0.5),
+                p90: percentile(&histogram, 0.9),
+                p99: percentile(&histogram, 0.99),
+                p999: percentile(&histogram, 0.999),
+                max: (!histogram.is_empty()).then(|| histogram.max()),
+                samples: histogram.len(),
             },
             converged: values.len() >= FEWEST_ROUNDS
                 && relative_deviation(&values).is_some_and(|deviation| deviation <= WIDEST),
             per_message: per_message(&taken, messages),
+            calls: calls.and_then(|calls| calls.as_ref().ok()).copied(),
+            no_calls: match calls {
+                Some(calls) => calls.as_ref().err().cloned(),
+                None => Some(plan::uncounted(case).unwrap_or("not counted in this run").to_owned()),
+            },
             messages,
             verified: taken.iter().map(|sample| sample.verified).sum(),
-            fault: taken.iter().find_map(|sample| sample.fault.clone()),
+            fault: (taken.iter().find_map(|sample| sample.fault.clone()))
+                .or_else(|| outcome.faults.get(&number).cloned()),
             facts: taken.first().map(|sample| sample.facts.clone()).unwrap_or_default(),
             histogram: buckets(&histogram),
         });
@@ -84,6 +90,9 @@ fn per_message(taken: &[&Sample], messages: u64) -> PerMessage {
     };
     PerMessage {
         cpu_ns: sum(|sample| sample.initiator.cpu_ns + sample.responder.cpu_ns),
+        initiator_cpu_ns: sum(|sample| sample.initiator.cpu_ns),
+        responder_cpu_ns: sum(|sample| sample.responder.cpu_ns),
+        pacing_ns: sum(|sample| sample.initiator.pacing_ns),
         voluntary: sum(|sample| sample.initiator.voluntary + sample.responder.voluntary),
         involuntary: sum(|sample| sample.initiator.involuntary + sample.responder.involuntary),
     }
@@ -117,7 +126,7 @@ pub(crate) fn noise(cells: &[Cell], seed: u64) -> Vec<Noise> {
             let first = cells.iter().find(|cell| cell.case == case)?;
             let (a, b) = again.paired(first);
             Some(Noise {
-                factors: a.iter().zip(&b).map(|(a, b)| (a / b).max(b / a)).collect(),
+                factors: factors(&a, &b),
                 cell: first.id.clone(),
                 scenario: case.scenario,
                 wait: case.row.wait,
@@ -125,6 +134,11 @@ pub(crate) fn noise(cells: &[Cell], seed: u64) -> Vec<Noise> {
             })
         })
         .collect()
+}
+
+/// By what factor each pair of values differs; at least 1.
+pub(crate) fn factors(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| (a / b).max(b / a)).collect()
 }
 
 /// Cells without a figure, with the reason.
@@ -137,7 +151,7 @@ pub(crate) fn skipped(plan: &Plan, outcome: &Outcome) -> Vec<Omitted> {
         Stop::Unavailable(reason) | Stop::Failed(reason) => {
             Some(Omitted { cell: plan.cases[*case].id(), reason: reason.clone() })
         }
-        Stop::Interrupted => None,
+        Stop::Wrong(_) | Stop::Interrupted => None,
     });
     planned.chain(stopped).collect()
 }
@@ -161,6 +175,13 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
     if report.run.self_test {
         warnings
             .push("this is a self-test of the harness: no figure here is a measurement".to_owned());
+    }
+    if report.run.payload == Payload::Header {
+        warnings.push(
+            "only the first 8 bytes of each message were written and compared: rates of large messages are too high; \
+             leave out --touch"
+                .to_owned(),
+        );
     }
     for cell in report.cells.iter().filter(|cell| cell.fault.is_some()) {
         warnings
@@ -212,10 +233,7 @@ fn drift(floors: &[Floor]) -> Vec<String> {
             let of: Vec<&Floor> = floors.iter().filter(|floor| floor.cell == name).collect();
             let low = of.iter().map(|floor| floor.value).fold(f64::INFINITY, f64::min);
             let high = of.iter().map(|floor| floor.value).fold(0.0, f64::max);
-            let show = |value| match of[0].scenario {
-                Scenario::Pingpong => units::nanos(value),
-                Scenario::Stream => units::rate(value),
-            };
+            let show = |value| of[0].scenario.figure(value);
             (high > low * DRIFT).then(|| {
                 format!(
                     "the machine changed during the run: {name} went from {} to {}; trust ratios, not figures",
@@ -231,6 +249,7 @@ fn drift(floors: &[Floor]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::{
+        case::Scenario,
         host::Shares,
         plan::{Plan, tests::config},
         report::record::tests::{cell, report},
@@ -296,6 +315,7 @@ mod tests {
         assert!(
             warned(&|r| r.run.incomplete = Some("interrupted".to_owned())).contains("incomplete")
         );
+        assert!(warned(&|r| r.run.payload = Payload::Header).contains("first 8 bytes"));
         assert!(warned(&|r| r.host.cpus_allowed = vec![0]).contains("only one CPU"));
         assert!(warned(&|r| r.cells[0].converged = false).contains("1 of 1 rows did not converge"));
         let fault = crate::pattern::Fault { message: 0, offset: 0, expected: 1, found: 2 };

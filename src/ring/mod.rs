@@ -36,6 +36,8 @@ pub use doorbell::pollable::Doorbell;
 pub use in_place::{Grant, Span};
 #[cfg(all(target_os = "linux", not(loom)))]
 pub use meet::Listener;
+#[cfg(all(target_os = "linux", not(loom), feature = "rpc"))]
+pub(crate) use meet::{claim, dial, leave};
 pub use options::Options;
 pub use pollable::Pollable;
 pub use reader::Reader;

@@ -21,9 +21,7 @@ pub(super) fn blocks(report: &Report) -> Vec<Block> {
     };
     for cell in ring() {
         for other in &report.cells {
-            let same = other.case.scenario == cell.case.scenario
-                && other.case.size == cell.case.size
-                && other.case.placement == cell.case.placement
+            let same = other.case.block() == cell.case.block()
                 && other.case.row.wait == cell.case.row.wait
                 && other.case.row.replica == 0
                 && other.case.row.transport != "ring"

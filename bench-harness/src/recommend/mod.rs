@@ -1,96 +1,55 @@
 //! Which transport to take for which job, from the cells of a run alone.
 //!
-//! What a job must have (another machine, a stranger on the other side) decides who may stand; then the metric decides.
-//! A contender is better only if its ratio to the other, taken within each round, has an interval without 1, and exceeds
-//! by a tenth what two equal rows of this very run differ by. Otherwise there is no clear difference, and the simpler
-//! one is advised.
+//! What a job must have ([`profile`]) decides who may stand; then the metric decides, and only a clear difference counts
+//! ([`judge`]). Where there is none, the simpler transport is advised. Every advice names the cells it rests on. Numbers
+//! of one's own in place of a profile are answered by [`limits`].
 
+mod command;
+mod judge;
+mod limits;
+mod profile;
+#[cfg(test)]
+pub(crate) mod simulated;
+
+pub(crate) use command::{RecommendArgs, run};
+pub(crate) use judge::{LEVEL, WORTH, compare, floor};
+use limits::{Finding, Limits, least_complex};
+use profile::{Profile, candidates};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    case::{Scenario, Wait},
-    report::record::{Cell, Noise, Report},
-    stats::{
-        interval::{self, Estimate},
-        quantile,
+    case::{Pace, Scenario},
+    report::{
+        record::{Cell, Noise, Report},
+        table,
     },
-    summary,
-    transport::{self, Topology, Transport},
     units::{self, Size},
 };
-
-/// A difference below this is not worth a more complex transport, however certain it is.
-const WORTH: f64 = 1.10;
-
-/// A kind of job.
-struct Profile {
-    name: &'static str,
-    scenario: Scenario,
-    size: Size,
-    /// Which transports can do the job at all.
-    able: fn(&Transport) -> bool,
-    thrift: Thrift,
-}
-
-/// What a job may cost while nothing is to be done.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Thrift {
-    /// A CPU for each side, always.
-    Cores,
-    /// A side that has nothing to do sleeps after a while.
-    Sleeps,
-    /// The same, and a message costs no more processor time than with the thriftiest transport that sleeps at once.
-    Frugal,
-}
-
-const SMALL: Size = Size(64);
-const BULK: Size = Size(65_536);
-
-const LATENCY: Profile = Profile {
-    name: "",
-    scenario: Scenario::Pingpong,
-    size: SMALL,
-    able: |_| true,
-    thrift: Thrift::Frugal,
-};
-
-static PROFILES: &[Profile] = &[
-    Profile { name: "lowest latency, cores to burn", thrift: Thrift::Cores, ..LATENCY },
-    Profile { name: "lowest latency, no cores to burn", ..LATENCY },
-    Profile {
-        name: "bulk data",
-        scenario: Scenario::Stream,
-        size: BULK,
-        able: |_| true,
-        thrift: Thrift::Sleeps,
-    },
-    Profile {
-        name: "many small messages",
-        scenario: Scenario::Stream,
-        size: SMALL,
-        able: |_| true,
-        thrift: Thrift::Sleeps,
-    },
-    Profile {
-        name: "polled with other descriptors",
-        able: |transport| transport.pollable,
-        ..LATENCY
-    },
-    Profile { name: "peer not trusted", able: |transport| transport.untrusted, ..LATENCY },
-    Profile { name: "may move to another machine", able: |transport| transport.remote, ..LATENCY },
-];
 
 /// What to take for one kind of job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Advice {
     pub(crate) profile: String,
     pub(crate) scenario: Scenario,
+    #[serde(default)]
+    pub(crate) pace: Option<Pace>,
     pub(crate) size: Size,
     pub(crate) verdict: Verdict,
     /// The cells the advice rests on, the advised one first.
     pub(crate) cells: Vec<String>,
     /// The advice as a sentence with its figures.
     pub(crate) text: String,
+}
+
+impl Advice {
+    /// Which measurement decided, as people read it.
+    pub(crate) fn measured(&self) -> String {
+        let pace = self.pace.map_or_else(String::new, |pace| match pace {
+            Pace::Rate(_) => format!(" at {}", table::words(pace)),
+            Pace::GapNs(_) => format!(" after {}", table::words(pace)),
+        });
+        format!("{}{pace}, {}", self.scenario, self.size)
+    }
 }
 
 /// How the advice came about.
@@ -107,23 +66,11 @@ pub(crate) enum Verdict {
     None,
 }
 
-/// How two cells compare.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Comparison {
-    /// How many times better the first is; below 1 it is worse.
-    pub(crate) ratio: Estimate,
-    /// Whether the first is clearly better.
-    pub(crate) clear: bool,
-}
-
 /// Advice for every kind of job that the run measured.
 pub(crate) fn advise(report: &Report) -> Vec<Advice> {
-    let profiles = PROFILES.iter().filter(|profile| {
-        report
-            .cells
-            .iter()
-            .any(|cell| cell.case.scenario == profile.scenario && cell.case.size == profile.size)
-    });
+    let profiles = profile::ALL
+        .iter()
+        .filter(|profile| report.cells.iter().any(|cell| profile.asks_for(cell)));
     profiles.map(|profile| advise_one(report, profile)).collect()
 }
 
@@ -136,6 +83,7 @@ fn advise_one(report: &Report, profile: &Profile) -> Advice {
     let advice = |verdict, cells: Vec<&Cell>, text| Advice {
         profile: profile.name.to_owned(),
         scenario: profile.scenario,
+        pace: profile.pace,
         size: profile.size,
         verdict,
         cells: cells.into_iter().map(|cell| cell.id.clone()).collect(),
@@ -148,14 +96,9 @@ fn advise_one(report: &Report, profile: &Profile) -> Advice {
         };
         return advice(Verdict::None, open, text);
     };
-    let alike = |cell: &&&Cell| cell.id == best.id || !compare(best, cell, &report.noise).clear;
-    let chosen = firm.iter().find(alike).copied().unwrap_or(best);
-    let others: Vec<&Cell> = firm
-        .iter()
-        .copied()
-        .filter(|cell| cell.case.row.transport != chosen.case.row.transport)
-        .collect();
-    let rival = if chosen.id == best.id { best_of(&others) } else { Some(best) };
+    let alike = |cell: &&Cell| cell.id == best.id || !compare(best, cell, &report.noise).clear;
+    let place = firm.iter().position(alike).unwrap_or(0);
+    let chosen = firm[place];
     // It cannot win, but an answer that hides it would mislead.
     if let Some(promising) =
         best_of(&open).filter(|cell| compare(cell, chosen, &report.noise).clear)
@@ -170,82 +113,60 @@ fn advise_one(report: &Report, profile: &Profile) -> Advice {
         );
         return advice(Verdict::None, vec![promising, chosen], text);
     }
-    let (verdict, text) = sentence(chosen, rival, open.len(), &report.noise);
+    let (verdict, rival, text) = reason(&firm, place, best, open.len(), &report.noise);
     advice(verdict, std::iter::once(chosen).chain(rival).collect(), text)
-}
-
-/// The cells that can do the job of `profile`, whether they converged or not.
-fn candidates<'a>(report: &'a Report, profile: &Profile) -> Vec<(&'a Cell, &'static Transport)> {
-    let able: Vec<(&Cell, &Transport)> = report
-        .cells
-        .iter()
-        .filter(|cell| cell.case.scenario == profile.scenario && cell.case.size == profile.size)
-        .filter(|cell| cell.case.row.replica == 0 && cell.fault.is_none())
-        .filter_map(|cell| Some((cell, transport::find(&cell.case.row.transport)?)))
-        .filter(|(_, transport)| {
-            let real = !transport.floor && !transport.hidden;
-            real && transport.topology == Topology::Processes && (profile.able)(transport)
-        })
-        .collect();
-    let sleeping = able.iter().filter(|(cell, _)| cell.case.row.wait == Wait::Block);
-    let thriftiest =
-        sleeping.map(|(cell, _)| cell.per_message.cpu_ns).fold(f64::INFINITY, f64::min);
-    able.into_iter()
-        .filter(|(cell, _)| match (profile.thrift, cell.case.row.wait) {
-            (Thrift::Cores, _) | (_, Wait::Block) => true,
-            (_, Wait::Spin) => false,
-            (Thrift::Sleeps, Wait::Adaptive) => true,
-            (Thrift::Frugal, Wait::Adaptive) => cell.per_message.cpu_ns <= thriftiest,
-        })
-        .collect()
 }
 
 fn best_of<'a>(cells: &[&'a Cell]) -> Option<&'a Cell> {
     cells.iter().copied().reduce(|a, b| if better(b, a) { b } else { a })
 }
 
-fn sentence(
-    chosen: &Cell,
-    rival: Option<&Cell>,
+/// Why the row at `place` of `firm` (simplest first) is advised, the row it was held against, and both as a sentence.
+fn reason<'a>(
+    firm: &[&'a Cell],
+    place: usize,
+    best: &'a Cell,
     open: usize,
     noise: &[Noise],
-) -> (Verdict, String) {
+) -> (Verdict, Option<&'a Cell>, String) {
+    let chosen = firm[place];
     let row = &chosen.case.row;
     let figure = figure(chosen);
-    let Some(rival) = rival else {
+    let others = |cells: &[&'a Cell]| -> Vec<&'a Cell> {
+        cells.iter().copied().filter(|cell| cell.case.row.transport != row.transport).collect()
+    };
+    // What it has to be better than, to be worth its complexity; where nothing is simpler, whatever else there is.
+    let simpler = best_of(&others(&firm[..place]));
+    let rival = if chosen.id == best.id { simpler } else { Some(best) };
+    let Some(rival) = rival.or_else(|| best_of(&others(firm))) else {
         let others = if open == 0 { "fits" } else { "that fits converged" };
-        return (Verdict::Only, format!("{row}: {figure}; nothing else {others}"));
+        return (Verdict::Only, None, format!("{row}: {figure}; nothing else {others}"));
     };
     let other = format!("{} ({})", rival.case.row, self::figure(rival));
     let comparison = compare(chosen, rival, noise);
-    // Everything simpler than the chosen one is clearly worse, so a rival that is not is more complex.
     if !comparison.clear {
         let why = if row.transport == rival.case.row.transport {
             "which polls less"
         } else {
             "the simpler"
         };
-        return (
-            Verdict::Simpler,
-            format!("{row}: {figure}, {why}: no clear difference to {other}"),
-        );
+        let text = format!("{row}: {figure}, {why}: no clear difference to {other}");
+        return (Verdict::Simpler, Some(rival), text);
     }
     let ratio = comparison.ratio;
     let text = format!(
-        "{row}: {figure}, {}× better than {other}, 95 % {}–{}",
+        "{row}: {figure}, {}× better than {}{other}, 95 % {}–{}",
         units::significant(ratio.median),
+        if simpler.is_some() { "the best of the simpler, " } else { "" },
         units::significant(ratio.low),
         units::significant(ratio.high)
     );
-    (Verdict::Best, text)
+    (Verdict::Best, Some(rival), text)
 }
 
 /// The value of a cell as people read it.
 pub(crate) fn figure(cell: &Cell) -> String {
-    match cell.case.scenario {
-        Scenario::Pingpong => units::nanos(cell.value.median),
-        Scenario::Stream => units::rate(cell.value.median),
-    }
+    cell.case.scenario.figure(cell.value.median)
 }
 
 fn better(a: &Cell, b: &Cell) -> bool {
@@ -256,42 +177,13 @@ fn better(a: &Cell, b: &Cell) -> bool {
     }
 }
 
-/// Compares two cells of one block, round by round.
-pub(crate) fn compare(a: &Cell, b: &Cell, noise: &[Noise]) -> Comparison {
-    let (of_a, of_b) = a.paired(b);
-    let (up, down) = if a.case.scenario.more_is_better() { (&of_a, &of_b) } else { (&of_b, &of_a) };
-    let nothing = Estimate { median: 1.0, low: 0.0, high: f64::MAX };
-    let ratio = interval::ratio(up, down, 1).unwrap_or(nothing);
-    let needed = WORTH * noise_between(a, b, noise);
-    let enough = up.len() >= summary::FEWEST_ROUNDS;
-    Comparison { ratio, clear: enough && ratio.low > 1.0 && ratio.median >= needed }
-}
-
-/// By what factor equal rows differed in all but the worst twentieth of the rounds, in the scenario of these two.
-///
-/// The pairs of the same way of waiting count, of every size: one pair alone has too few rounds to show how large an
-/// accident can be. Without such a pair, every pair of the scenario does.
-fn noise_between(a: &Cell, b: &Cell, noise: &[Noise]) -> f64 {
-    let here: Vec<&Noise> =
-        noise.iter().filter(|noise| noise.scenario == a.case.scenario).collect();
-    let classes = [a.case.row.wait == Wait::Block, b.case.row.wait == Wait::Block];
-    let same: Vec<&Noise> = here
-        .iter()
-        .copied()
-        .filter(|noise| classes.contains(&(noise.wait == Wait::Block)))
-        .collect();
-    let counted = if same.is_empty() { here } else { same };
-    let factors: Vec<f64> =
-        counted.iter().flat_map(|noise| noise.factors.iter().copied()).collect();
-    quantile(&factors, 0.95).unwrap_or(1.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        report::record::tests::{cell, report},
-        stats::rng::Rng,
+        case::Wait,
+        report::record::tests::{cell, costing, report},
+        stats::{interval::Estimate, rng::Rng},
     };
 
     fn first(cells: Vec<Cell>) -> Advice {
@@ -306,7 +198,11 @@ mod tests {
         ]);
         assert_eq!(advice.verdict, Verdict::Best);
         assert_eq!(advice.cells, ["pingpong/64B/ring/spin", "pingpong/64B/pipe/block"]);
-        assert!(advice.text.contains("× better than pipe/block"), "{}", advice.text);
+        assert!(
+            advice.text.contains("× better than the best of the simpler, pipe/block"),
+            "{}",
+            advice.text
+        );
     }
 
     #[test]
@@ -329,13 +225,6 @@ mod tests {
         assert_eq!(advice.verdict, Verdict::Simpler);
         assert_eq!(advice.cells[0], "pingpong/64B/pipe/block");
         assert!(advice.text.contains("no clear difference to ring/block"), "{}", advice.text);
-    }
-
-    #[test]
-    fn with_fewer_than_three_rounds_nothing_is_clear() {
-        let (fast, slow) =
-            (cell("pingpong ring/spin", &[1.0, 1.0]), cell("pingpong pipe/spin", &[9.0, 9.0]));
-        assert!(!compare(&fast, &slow, &[]).clear);
     }
 
     #[test]
@@ -420,8 +309,7 @@ mod tests {
 
     #[test]
     fn a_row_that_polls_for_a_while_is_frugal_only_if_its_messages_cost_less() {
-        let mut adaptive = cell("pingpong ring/adaptive", &[200.0; 3]);
-        adaptive.per_message.cpu_ns = 90_000.0;
+        let adaptive = costing(cell("pingpong ring/adaptive", &[200.0; 3]), 90_000);
         let advice = advise(&report(vec![cell("pingpong pipe/block", &[30_000.0; 3]), adaptive]));
         let frugal = advice.iter().find(|advice| advice.profile.contains("no cores")).unwrap();
         assert_eq!(frugal.cells, ["pingpong/64B/pipe/block"]);
@@ -438,37 +326,98 @@ mod tests {
     }
 
     #[test]
-    fn an_equal_pair_is_never_declared_different_in_a_hundred_simulated_runs() {
-        let mut rng = Rng::new(11);
-        // Sum of twelve uniform numbers less six: close to the normal distribution.
-        let mut normal =
-            || (0..12).map(|_| rng.below(1 << 20) as f64 / (1 << 20) as f64).sum::<f64>() - 6.0;
-        for rounds in [3, 9] {
-            for run in 0..100 {
-                // The machine changes between two regimes; within a round each row varies by 4 %.
-                let regimes: Vec<f64> = (0..rounds)
-                    .map(|round| if (round + run) % 2 == 0 { 200.0 } else { 600.0 })
-                    .collect();
-                let mut sample = |name: &str| {
-                    let values: Vec<f64> =
-                        regimes.iter().map(|regime| regime * (normal() * 0.04).exp()).collect();
-                    cell(name, &values)
-                };
-                let (a, b) = (sample("pingpong ring/spin"), sample("pingpong pipe/spin"));
-                // A pair for each of the four sizes of a run.
-                let noise: Vec<Noise> = (0..4)
-                    .flat_map(|_| {
-                        let pair = [sample("pingpong unix/spin"), sample("pingpong unix/spin#2")];
-                        crate::summary::noise(&pair, 1)
-                    })
-                    .collect();
-                assert_eq!(noise.len(), 4);
-                assert!(
-                    !compare(&a, &b, &noise).clear && !compare(&b, &a, &noise).clear,
-                    "run {run} of {rounds} rounds: {:?}, {noise:?}",
-                    compare(&a, &b, &noise)
-                );
+    fn a_winner_is_held_against_the_best_of_what_is_simpler() {
+        let advice = first(vec![
+            cell("pingpong pipe/spin", &[900.0; 3]),
+            cell("pingpong unix/spin", &[3_000.0; 3]),
+            cell("pingpong ring/spin", &[140.0; 3]),
+            cell("pingpong rpc-ring/spin", &[400.0; 3]),
+        ]);
+        assert_eq!(advice.cells, ["pingpong/64B/ring/spin", "pingpong/64B/pipe/spin"]);
+        assert!(
+            advice.text.contains("6.43× better than the best of the simpler"),
+            "{}",
+            advice.text
+        );
+    }
+
+    #[test]
+    fn rare_wake_ups_are_decided_by_the_round_trip_after_a_silence() {
+        let mut cells = vec![
+            cell("idle-wake pipe/block", &[60_000.0; 3]),
+            cell("idle-wake ring/block", &[50_000.0; 3]),
+            cell("idle-wake ring/block", &[1.0; 3]),
+        ];
+        for (cell, gap) in cells.iter_mut().zip([1_000_000, 1_000_000, 10_000]) {
+            cell.case.pace = Some(Pace::GapNs(gap));
+            cell.id = cell.case.id();
+        }
+        let advice = first(cells);
+        assert_eq!(advice.profile, "rare wake-ups");
+        assert_eq!(advice.cells[0], "idle-wake@1ms/64B/ring/block");
+    }
+
+    /// A run of three transports on a made-up machine; `factor` is how much slower the simplest one is than the ring.
+    fn simulated_run(factor: f64, rounds: usize, disturbed: f64, rng: &mut Rng) -> Report {
+        let regimes = simulated::regimes(rounds, rng);
+        let mut cells: Vec<Cell> = [
+            ("pingpong pipe/spin", factor),
+            ("pingpong unix/spin", factor * 1.05),
+            ("pingpong ring/spin", 1.0),
+        ]
+        .iter()
+        .map(|(name, factor)| simulated::cell(name, &regimes, *factor, disturbed, rng))
+        .collect();
+        for cell in &mut cells {
+            // As a run would judge its own rounds; those of the made-up machine come from two regimes.
+            cell.converged = true;
+        }
+        let mut run = report(cells);
+        run.noise = (0..4).map(|_| simulated::noise(&regimes, disturbed, rng)).collect();
+        run
+    }
+
+    #[test]
+    fn two_runs_in_a_row_advise_the_same_or_one_says_that_the_difference_is_within_the_noise() {
+        let mut rng = Rng::new(3);
+        let (mut same, mut within) = (0, 0);
+        for factor in [0.8, 0.95, 1.0, 1.05, 1.1, 1.2, 1.5, 3.0] {
+            for rounds in [3, 9] {
+                for _ in 0..30 {
+                    let [a, b] = [(); 2].map(|()| {
+                        let run = simulated_run(factor, rounds, 0.05, &mut rng);
+                        advise(&run).remove(0)
+                    });
+                    if a.cells[0] == b.cells[0] {
+                        same += 1;
+                        continue;
+                    }
+                    let noisy = [&a, &b].into_iter().find(|advice| advice.verdict != Verdict::Best);
+                    let noisy =
+                        noisy.unwrap_or_else(|| panic!("{factor}: {} / {}", a.text, b.text));
+                    assert!(noisy.text.contains("no clear difference"), "{}", noisy.text);
+                    within += 1;
+                }
             }
+        }
+        eprintln!("{same} pairs of runs advised the same, {within} differed within the noise");
+        assert_eq!(same + within, 8 * 2 * 30);
+        assert!(within > 0, "the rule was never put to the test");
+    }
+
+    #[test]
+    fn every_cell_that_an_advice_names_is_in_the_report() {
+        let run = simulated_run(3.0, 9, 0.0, &mut Rng::new(1));
+        let advice = advise(&run);
+        assert!(!advice.is_empty());
+        for advice in advice {
+            assert_eq!(
+                advice.cells.is_empty(),
+                advice.verdict == Verdict::None,
+                "{}",
+                advice.profile
+            );
+            assert_eq!(run.cells_named(&advice.cells).len(), advice.cells.len());
         }
     }
 }

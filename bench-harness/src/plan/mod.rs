@@ -1,34 +1,17 @@
 //! Which cells are run, in which order. A pure function of the configuration and the seed.
 
+mod choice;
+
 use std::{collections::BTreeSet, time::Duration};
 
+pub(crate) use choice::Config;
+
 use crate::{
-    case::{Case, Row, Scenario, Wait},
-    pin::Placement,
+    case::{Block, Case, Row, Scenario, Wait},
     stats::rng::Rng,
     transport::{self, Topology},
     units::Size,
 };
-
-/// What the user asked for, after defaults.
-#[derive(Clone, Debug)]
-pub(crate) struct Config {
-    pub(crate) transports: Vec<&'static transport::Transport>,
-    pub(crate) scenarios: Vec<Scenario>,
-    pub(crate) sizes: Vec<Size>,
-    pub(crate) waits: Vec<Wait>,
-    /// Whether rows that the default run has no time for are left out.
-    pub(crate) short: bool,
-    pub(crate) placement: Placement,
-    /// How many CPUs this process may use.
-    pub(crate) cpus: usize,
-    pub(crate) rounds: u32,
-    pub(crate) budget: Duration,
-    /// The longest a sample may take, however much time there is.
-    pub(crate) longest: Duration,
-    pub(crate) buffer: Size,
-    pub(crate) seed: u64,
-}
 
 /// A cell that is not run, and why.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +25,8 @@ pub(crate) struct Skipped {
 pub(crate) enum Step {
     /// A sample of the case with this index for this round.
     Sample { round: u32, case: usize },
+    /// A pass over the case with this index in which its system calls are counted and no time is taken.
+    Count { case: usize },
     /// A look at a floor beside the rounds, to see whether the machine has changed; the index is into `checks`.
     Check { check: usize, when: &'static str },
 }
@@ -68,111 +53,75 @@ const CHECKS: [(&str, Scenario, Wait, Size); 3] = [
 
 impl Plan {
     pub(crate) fn new(config: &Config) -> Self {
-        let mut cases = Vec::new();
-        let mut skipped = Vec::new();
-        for &scenario in &config.scenarios {
-            let rows = rows(config, scenario);
-            for &size in &config.sizes {
-                for row in &rows {
-                    let case = case(config, scenario, size, row.clone());
-                    match why_not(&case, config) {
-                        Some(reason) => skipped.push(Skipped { cell: case.id(), reason }),
-                        None => cases.push(case),
-                    }
-                }
-            }
-        }
+        let (cases, skipped) = config.cases();
         let checks: Vec<Case> = CHECKS
             .iter()
             .map(|&(name, scenario, wait, size)| {
-                case(config, scenario, size, Row { transport: name.to_owned(), wait, replica: 0 })
+                let row = Row { transport: name.to_owned(), wait, replica: 0 };
+                config.main_case(scenario, size, row)
             })
-            .filter(|case| why_not(case, config).is_none())
+            .filter(|case| config.why_not(case).is_none())
             .collect();
-        let steps = steps(&cases, checks.len(), config);
-        let Config { rounds, seed, budget, longest, .. } = *config;
+        let Config { rounds, seed, budget, longest, counted, .. } = *config;
+        let steps = steps(&cases, checks.len(), counted, rounds, seed);
         Self { cases, checks, skipped, steps, rounds, seed, budget, longest }
     }
-}
 
-fn case(config: &Config, scenario: Scenario, size: Size, row: Row) -> Case {
-    Case { scenario, size, row, placement: config.placement, buffer: config.buffer }
-}
-
-/// The rows of a scenario, and behind them the second copies of the A/A pairs.
-fn rows(config: &Config, scenario: Scenario) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for transport in
-        config.transports.iter().filter(|transport| transport.scenarios.contains(&scenario))
-    {
-        for &wait in transport.waits {
-            let left_out = config.short && !transport.quick.contains(&wait);
-            // A floor has one way of waiting and is there to compare with, whatever was asked for.
-            if transport.floor || (config.waits.contains(&wait) && !left_out) {
-                rows.push(Row { transport: transport.name.to_owned(), wait, replica: 0 });
-            }
-        }
+    /// Rounds of exactly these cases, with as much time as samples of `slot` need. The floors are among them, so that nothing
+    /// has to be looked at beside the rounds.
+    pub(crate) fn of(cases: Vec<Case>, rounds: u32, seed: u64, slot: Duration) -> Self {
+        let steps = steps(&cases, 0, false, rounds, seed);
+        let weights: u32 = cases.iter().map(Case::weight).sum();
+        let budget = (slot + SPARE) * weights * rounds + SPARE;
+        let (checks, skipped) = (vec![], vec![]);
+        Self { cases, checks, skipped, steps, rounds, seed, budget, longest: slot }
     }
-    let again: Vec<Row> =
-        [pair(&rows, |wait| wait == Wait::Block), pair(&rows, |wait| wait != Wait::Block)]
-            .into_iter()
-            .flatten()
-            .map(|row| Row { replica: 1, ..row })
-            .collect();
-    rows.extend(again);
-    rows
 }
 
-/// The row that is run twice to see how much two equal rows differ: the ring's default if it is there, else a socket.
-///
-/// One that sleeps and one that polls, because their noise has different causes.
-fn pair(rows: &[Row], class: fn(Wait) -> bool) -> Option<Row> {
-    let contenders = || {
-        rows.iter().filter(|row| {
-            class(row.wait)
-                && transport::find(&row.transport)
-                    .is_some_and(|t| !t.floor && t.topology == Topology::Processes)
-        })
-    };
-    let preferred = if class(Wait::Block) { "unix" } else { "ring" };
-    contenders().find(|row| row.transport == preferred).or_else(|| contenders().next()).cloned()
-}
+/// What starting and ending a sample may take.
+const SPARE: Duration = Duration::from_millis(200);
 
-/// Why a case cannot run with this configuration.
-fn why_not(case: &Case, config: &Config) -> Option<String> {
+/// Why the system calls of a case are not counted.
+pub(crate) fn uncounted(case: &Case) -> Option<&'static str> {
     let transport = transport::find(&case.row.transport)?;
-    if case.row.wait == Wait::Spin
-        && transport.topology != Topology::Solo
-        && !case.placement.parallel(config.cpus)
-    {
-        return Some(
-            "both sides share one CPU: one that spins keeps the other from running".to_owned(),
-        );
+    match transport {
+        _ if case.row.replica > 0 => Some("counted in the row that it is a copy of"),
+        _ if transport.topology == Topology::Solo => {
+            Some("one side alone asks nothing of the system")
+        }
+        _ if transport.go => Some("a program in Go does not count its system calls"),
+        _ => None,
     }
-    None
 }
 
 /// Rounds of blocks of rows. A block is all rows of one scenario and size, which are the ones compared with each other,
 /// so they run directly one after the other.
-fn steps(cases: &[Case], checks: usize, config: &Config) -> Vec<Step> {
-    let blocks: BTreeSet<(Scenario, Size)> =
-        cases.iter().map(|case| (case.scenario, case.size)).collect();
+fn steps(cases: &[Case], checks: usize, counted: bool, rounds: u32, seed: u64) -> Vec<Step> {
+    let blocks: BTreeSet<Block> = cases.iter().map(Case::block).collect();
     let blocks: Vec<Vec<usize>> = blocks
         .into_iter()
         .map(|key| {
-            let members =
-                cases.iter().enumerate().filter(|(_, case)| (case.scenario, case.size) == key);
+            let members = cases.iter().enumerate().filter(|(_, case)| case.block() == key);
             members.map(|(index, _)| index).collect()
         })
         .collect();
-    let mut rng = Rng::new(config.seed);
+    let mut rng = Rng::new(seed);
     let orders: Vec<Vec<Vec<usize>>> =
-        blocks.iter().map(|block| balanced(block, config.rounds, &mut rng)).collect();
+        blocks.iter().map(|block| balanced(block, rounds, &mut rng)).collect();
     let mut steps = Vec::new();
     let check = |when| (0..checks).map(move |check| Step::Check { check, when });
     steps.extend(check("start"));
-    for round in 0..config.rounds {
-        if round == config.rounds / 2 && round > 0 {
+    let count = || {
+        let cases = cases.iter().enumerate();
+        let cases = cases.filter(|(_, case)| counted && uncounted(case).is_none());
+        cases.map(|(case, _)| Step::Count { case })
+    };
+    for round in 0..rounds {
+        // Before the last round, which gives way if it takes longer than was thought.
+        if round + 1 == rounds {
+            steps.extend(count());
+        }
+        if round == rounds / 2 && round > 0 {
             steps.extend(check("middle"));
         }
         let mut turn: Vec<usize> = (0..blocks.len()).collect();
@@ -212,20 +161,27 @@ fn balanced(block: &[usize], rounds: u32, rng: &mut Rng) -> Vec<Vec<usize>> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::{pin::Placement, preset::Preset};
 
     pub(crate) fn config(transports: &[&str], rounds: u32) -> Config {
         Config {
+            preset: Preset::Quick,
             transports: transports.iter().map(|name| transport::find(name).unwrap()).collect(),
-            scenarios: Scenario::ALL.to_vec(),
-            sizes: vec![Size(64), Size(4096)],
-            waits: Wait::ALL.to_vec(),
             short: false,
-            placement: Placement::TwoCpus { initiator: 0, responder: 1 },
+            scenarios: vec![Scenario::Pingpong, Scenario::Stream],
+            sizes: vec![Size(64), Size(4096)],
+            rates: Preset::Quick.rates(),
+            gaps: Preset::Quick.gaps(),
+            waits: Wait::ALL.to_vec(),
+            placements: vec![Placement::TwoCpus { initiator: 0, responder: 1 }],
+            buffers: vec![Some(Size(1 << 20))],
+            crossed: false,
             cpus: 2,
             rounds,
             budget: Duration::from_secs(60),
             longest: crate::run::LONGEST_SLOT,
-            buffer: Size(1 << 20),
+            counted: false,
+            missing: std::collections::BTreeMap::new(),
             seed: 42,
         }
     }
@@ -254,10 +210,8 @@ pub(crate) mod tests {
             .steps
             .iter()
             .filter_map(|step| match step {
-                Step::Sample { round, case } => {
-                    Some((*round, plan.cases[*case].scenario, plan.cases[*case].size))
-                }
-                Step::Check { .. } => None,
+                Step::Sample { round, case } => Some((*round, plan.cases[*case].block())),
+                Step::Check { .. } | Step::Count { .. } => None,
             })
             .collect();
         let changes = blocks.windows(2).filter(|pair| pair[0] != pair[1]).count();
@@ -292,7 +246,7 @@ pub(crate) mod tests {
         let plan = Plan::new(&config(&["pipe"], 3));
         let when = |step: &Step| match step {
             Step::Check { when, .. } => Some(*when),
-            Step::Sample { .. } => None,
+            Step::Sample { .. } | Step::Count { .. } => None,
         };
         let seen: Vec<_> = plan.steps.iter().filter_map(when).collect();
         assert_eq!(
@@ -333,7 +287,7 @@ pub(crate) mod tests {
     #[test]
     fn on_one_cpu_spinning_rows_are_skipped_with_the_reason() {
         let mut config = config(&["pipe", "flag", "memcpy"], 3);
-        config.placement = Placement::OneCpu { cpu: 0 };
+        config.placements = vec![Placement::OneCpu { cpu: 0 }];
         config.cpus = 1;
         let plan = Plan::new(&config);
         assert!(
