@@ -62,11 +62,24 @@ impl Plan {
             })
             .filter(|case| config.why_not(case).is_none())
             .collect();
-        let steps = steps(&cases, checks.len(), config);
-        let Config { rounds, seed, budget, longest, .. } = *config;
+        let Config { rounds, seed, budget, longest, counted, .. } = *config;
+        let steps = steps(&cases, checks.len(), counted, rounds, seed);
         Self { cases, checks, skipped, steps, rounds, seed, budget, longest }
     }
+
+    /// Rounds of exactly these cases, with as much time as samples of `slot` need. The floors are among them, so that nothing
+    /// has to be looked at beside the rounds.
+    pub(crate) fn of(cases: Vec<Case>, rounds: u32, seed: u64, slot: Duration) -> Self {
+        let steps = steps(&cases, 0, false, rounds, seed);
+        let weights: u32 = cases.iter().map(Case::weight).sum();
+        let budget = (slot + SPARE) * weights * rounds + SPARE;
+        let (checks, skipped) = (vec![], vec![]);
+        Self { cases, checks, skipped, steps, rounds, seed, budget, longest: slot }
+    }
 }
+
+/// What starting and ending a sample may take.
+const SPARE: Duration = Duration::from_millis(200);
 
 /// Why the system calls of a case are not counted.
 pub(crate) fn uncounted(case: &Case) -> Option<&'static str> {
@@ -83,7 +96,7 @@ pub(crate) fn uncounted(case: &Case) -> Option<&'static str> {
 
 /// Rounds of blocks of rows. A block is all rows of one scenario and size, which are the ones compared with each other,
 /// so they run directly one after the other.
-fn steps(cases: &[Case], checks: usize, config: &Config) -> Vec<Step> {
+fn steps(cases: &[Case], checks: usize, counted: bool, rounds: u32, seed: u64) -> Vec<Step> {
     let blocks: BTreeSet<Block> = cases.iter().map(Case::block).collect();
     let blocks: Vec<Vec<usize>> = blocks
         .into_iter()
@@ -92,23 +105,23 @@ fn steps(cases: &[Case], checks: usize, config: &Config) -> Vec<Step> {
             members.map(|(index, _)| index).collect()
         })
         .collect();
-    let mut rng = Rng::new(config.seed);
+    let mut rng = Rng::new(seed);
     let orders: Vec<Vec<Vec<usize>>> =
-        blocks.iter().map(|block| balanced(block, config.rounds, &mut rng)).collect();
+        blocks.iter().map(|block| balanced(block, rounds, &mut rng)).collect();
     let mut steps = Vec::new();
     let check = |when| (0..checks).map(move |check| Step::Check { check, when });
     steps.extend(check("start"));
     let count = || {
         let cases = cases.iter().enumerate();
-        let cases = cases.filter(|(_, case)| config.counted && uncounted(case).is_none());
+        let cases = cases.filter(|(_, case)| counted && uncounted(case).is_none());
         cases.map(|(case, _)| Step::Count { case })
     };
-    for round in 0..config.rounds {
+    for round in 0..rounds {
         // Before the last round, which gives way if it takes longer than was thought.
-        if round + 1 == config.rounds {
+        if round + 1 == rounds {
             steps.extend(count());
         }
-        if round == config.rounds / 2 && round > 0 {
+        if round == rounds / 2 && round > 0 {
             steps.extend(check("middle"));
         }
         let mut turn: Vec<usize> = (0..blocks.len()).collect();
