@@ -4,6 +4,7 @@
 //! cargo run --example commands
 //! ```
 
+mod lines;
 mod run;
 
 use std::{
@@ -21,7 +22,8 @@ use nix::{
 };
 use ringpipe::pipe::scope;
 
-use run::{run, run_lines};
+use lines::run_lines;
+use run::run;
 
 /// How long the output of a command may stay open after the command has ended.
 const PATIENCE: Duration = Duration::from_millis(100);

@@ -1,7 +1,7 @@
 //! A child process whose streams are whatever reads and writes here.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -47,39 +47,6 @@ pub(crate) fn run(
         taking.join().expect("copying does not panic")?;
         status
     })
-}
-
-/// The same for output and errors together, in whole lines, of which no one is torn by another.
-pub(crate) fn run_lines<'a, W>(command: &mut Command, output: &'a W) -> io::Result<ExitStatus>
-where
-    W: Sync,
-    &'a W: Write,
-{
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    thread::scope(|threads| {
-        let out = threads.spawn(move || copy_lines(stdout, output));
-        let err = threads.spawn(move || copy_lines(stderr, output));
-        let status = child.wait();
-        out.join().expect("copying does not panic")?;
-        err.join().expect("copying does not panic")?;
-        status
-    })
-}
-
-/// One write for each line: the writes of several threads to one pipe follow each other and never mix.
-fn copy_lines(stream: Option<impl Read>, mut output: impl Write) -> io::Result<()> {
-    let Some(stream) = stream else {
-        return Ok(());
-    };
-    let mut stream = BufReader::new(stream);
-    let mut line = Vec::new();
-    while stream.read_until(b'\n', &mut line)? > 0 {
-        output.write_all(&line)?;
-        line.clear();
-    }
-    Ok(())
 }
 
 /// Waits for the child, and then lets go of `goes`.
