@@ -24,6 +24,8 @@ mod injector;
 mod limits;
 #[path = "faults/operations.rs"]
 mod operations;
+#[path = "faults/regressions.rs"]
+mod regressions;
 #[path = "common/report.rs"]
 mod report;
 #[path = "faults/runner.rs"]

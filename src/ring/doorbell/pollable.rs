@@ -80,12 +80,15 @@ impl Light {
         }
     }
 
-    /// Makes it readable from this side.
+    /// Makes it readable from this side; for ever, if the kernel refuses to do it once. Polling turns into looking then.
     pub(crate) fn raise(&self) {
         match self {
             Self::Event(event) => drop(event.write(1)),
-            // Its own queue; a failure to add to it is none of the peer's.
-            Self::Socket(_, switch) => drop(switch.raise()),
+            Self::Socket(_, switch) => {
+                if !switch.raise() {
+                    self.raise_for_good();
+                }
+            }
         }
     }
 
