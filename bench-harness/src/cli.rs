@@ -11,6 +11,7 @@ use crate::{
     doctor::DoctorArgs,
     export::ExportArgs,
     gate::GateArgs,
+    goals::GoalsArgs,
     peer::Sides,
     place,
     preset::Preset,
@@ -35,6 +36,8 @@ const EXIT_CODES: &str = "Exit codes: 0 fine, 1 failed, 2 usage, 3 a threshold w
 pub(crate) enum Command {
     /// Measure, print the answer, keep the report.
     Run(Box<RunArgs>),
+    /// Measure what this project wants to reach, against the rows each goal is held to.
+    Goals(Box<GoalsArgs>),
     /// List the transports, and what each of them can do.
     List,
     /// Say what on this machine will spoil a measurement, and how to mend it; change nothing.

@@ -37,7 +37,7 @@ pub(crate) fn run() -> Result<Exit> {
             yes(transport.pollable),
             yes(transport.untrusted),
             yes(transport.remote),
-            transport.what.to_owned(),
+            format!("{}{}", if transport.peer { "peer: " } else { "" }, transport.what),
         ]);
     }
     let mut out = stdout().lock();

@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// What is asked of every transport's buffer: the most that Linux grants a pipe without a privilege.
-const MATCHED: Buffer = Some(Size(1 << 20));
+pub(crate) const MATCHED: Buffer = Some(Size(1 << 20));
 
 /// Measures and reports.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
@@ -284,7 +284,7 @@ fn transports(names: &[String]) -> Result<Vec<&'static Transport>> {
         .collect())
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     // Short, because people copy it; unpredictable is not asked of it.
     let nanos = clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |time| time.tv_nsec() as u64);
     crate::pattern::mix(nanos ^ monotonic_ns()) % 1_000_000
@@ -326,7 +326,7 @@ fn arguments(args: &RunArgs, seed: u64) -> Vec<String> {
     given
 }
 
-fn commit() -> Option<&'static str> {
+pub(crate) fn commit() -> Option<&'static str> {
     Some(env!("IPC_BENCH_COMMIT")).filter(|commit| !commit.is_empty())
 }
 

@@ -47,6 +47,11 @@ pub(crate) struct Processes<'a> {
 }
 
 impl<'a> Processes<'a> {
+    /// Two peers for `case` that stay until they are dropped; `key` makes their messages unlike those of all others.
+    pub(crate) fn open(&self, case: &Case, key: u64) -> Result<impl Session + use<'a>, Stop> {
+        self.start(case, key, false)
+    }
+
     fn start(&self, case: &Case, key: u64, counted: bool) -> Result<Peers<'a>, Stop> {
         let watchdog = self.watchdog.unwrap_or(WINDOW);
         let in_go = transport::find(&case.row.transport).is_some_and(|transport| transport.go);
@@ -79,6 +84,9 @@ struct Peers<'a> {
     watchdog: Duration,
     /// Peers that set something up may hold what only they can remove, so they are not killed at once.
     opening: bool,
+    /// Whether the transport makes files that can be found by name, which a peer that is killed leaves behind.
+    #[cfg(feature = "peers")]
+    names: bool,
 }
 
 /// The coordinator's end of a control socket, with what has been read of the next line.
@@ -96,6 +104,9 @@ impl<'a> Peers<'a> {
             interrupt,
             watchdog,
             opening: true,
+            #[cfg(feature = "peers")]
+            names: transport::find(&task.case.row.transport)
+                .is_some_and(|transport| transport.peer),
         };
         peers
             .spawn(&task.case)
@@ -283,6 +294,10 @@ impl Drop for Peers<'_> {
             // It may have ended by itself; either way it is reaped.
             let _ = child.kill();
             let _ = child.wait();
+        }
+        #[cfg(feature = "peers")]
+        if let Some(initiator) = self.children.first().filter(|_| self.names) {
+            transport::sweep(initiator.id());
         }
     }
 }

@@ -290,9 +290,13 @@ mod tests {
     use super::*;
     use crate::{
         case::Scenario,
+        control::Usage,
         host::Shares,
         plan::{Plan, tests::config},
-        report::record::tests::{cell, report},
+        report::record::{
+            Calls,
+            tests::{cell, report},
+        },
     };
 
     fn sample(value: f64) -> Option<Sample> {
@@ -318,6 +322,45 @@ mod tests {
         assert_eq!(cell.percentiles.samples, 15_000);
         assert_eq!(cell.percentiles.p999, Some(300));
         assert_eq!(cell.verified, 30_000);
+    }
+
+    #[test]
+    fn counted_calls_stand_in_their_cell_and_their_absence_has_a_reason() {
+        let plan = Plan::new(&config(&["pipe", "unix", "memcpy"], 3));
+        let mut outcome = outcome(&plan, [100.0; 3]);
+        let number = |id: &str| plan.cases.iter().position(|case| case.id() == id).unwrap();
+        let calls = Calls { initiator: 2.0, responder: 3.0, messages: 10 };
+        outcome.calls.insert(number("pingpong/64B/pipe/block"), Ok(calls));
+        outcome.calls.insert(number("pingpong/64B/pipe/spin"), Err("no filter".to_owned()));
+        let fault = crate::pattern::Fault { message: 0, offset: 0, expected: 1, found: 2 };
+        outcome.faults.insert(number("stream/64B/unix/spin"), fault.clone());
+        let cells = cells(&plan, &outcome).unwrap();
+        let cell = |id: &str| cells.iter().find(|cell| cell.id == id).unwrap();
+        assert_eq!(cell("pingpong/64B/pipe/block").calls, Some(calls));
+        assert_eq!(cell("pingpong/64B/pipe/spin").no_calls.as_deref(), Some("no filter"));
+        for (id, reason) in [
+            ("pingpong/64B/unix/block", "not counted in this run"),
+            ("pingpong/64B/unix/block#2", "copy"),
+            ("stream/64B/memcpy/spin", "one side"),
+        ] {
+            assert!(cell(id).no_calls.as_ref().unwrap().contains(reason), "{id}");
+            assert_eq!(cell(id).calls, None);
+        }
+        assert_eq!(cell("stream/64B/unix/spin").fault, Some(fault));
+    }
+
+    #[test]
+    fn the_pacers_time_stands_apart_from_that_of_both_sides() {
+        let plan = Plan::new(&config(&["pipe"], 3));
+        let mut outcome = outcome(&plan, [100.0; 3]);
+        for sample in outcome.samples.iter_mut().flatten().flatten() {
+            sample.initiator =
+                Usage { cpu_ns: 5_000 * 30, pacing_ns: 5_000 * 900, ..Usage::default() };
+            sample.responder = Usage { cpu_ns: 5_000 * 12, ..Usage::default() };
+        }
+        let per_message = cells(&plan, &outcome).unwrap()[0].per_message;
+        assert_eq!((per_message.initiator_cpu_ns, per_message.responder_cpu_ns), (30.0, 12.0));
+        assert_eq!((per_message.cpu_ns, per_message.pacing_ns), (42.0, 900.0));
     }
 
     #[test]

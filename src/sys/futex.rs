@@ -49,6 +49,9 @@ pub(crate) fn wait(word: &FutexWord, expected: u32, deadline: Option<Moment>) ->
 
 /// Wakes one sleeper on `word`, in whichever process it is.
 pub(crate) fn wake(word: &FutexWord) {
-    // SAFETY: the word outlives the call; see `wait` for the flag that is absent.
-    unsafe { libc::syscall(libc::SYS_futex, std::ptr::from_ref(word), libc::FUTEX_WAKE, 1) };
+    let times = if cfg!(mutant = "waking_twice") { 2 } else { 1 };
+    for _ in 0..times {
+        // SAFETY: the word outlives the call; see `wait` for the flag that is absent.
+        unsafe { libc::syscall(libc::SYS_futex, std::ptr::from_ref(word), libc::FUTEX_WAKE, 1) };
+    }
 }

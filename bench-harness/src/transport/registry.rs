@@ -1,5 +1,7 @@
 //! Every transport with what it can do: the one list that the command line, the plan and the report share.
 
+#[cfg(feature = "peers")]
+use super::peers;
 use crate::{
     case::{Scenario, Wait},
     units::Size,
@@ -40,7 +42,7 @@ pub(crate) struct Transport {
     pub(crate) floor: bool,
     /// Played by a program in Go, where Go is installed.
     pub(crate) go: bool,
-    /// Not run unless it is named: it exists to prove that the harness notices.
+    /// Not run unless it is named: it exists to prove that the harness notices, or for one goal.
     pub(crate) hidden: bool,
     /// How much a user takes on with it; of two that perform alike the smaller number is advised.
     pub(crate) complexity: u8,
@@ -50,9 +52,11 @@ pub(crate) struct Transport {
     pub(crate) untrusted: bool,
     /// The same code reaches another machine when its address is changed.
     pub(crate) remote: bool,
+    /// Somebody else's crate.
+    pub(crate) peer: bool,
 }
 
-const KERNEL: Transport = Transport {
+pub(super) const KERNEL: Transport = Transport {
     name: "",
     what: "",
     topology: Topology::Processes,
@@ -69,10 +73,11 @@ const KERNEL: Transport = Transport {
     pollable: true,
     untrusted: true,
     remote: false,
+    peer: false,
 };
 
 /// A call waits for its reply, so there is no stream of them; a client is not a descriptor, so it cannot be polled.
-const RPC: Transport = Transport {
+pub(super) const RPC: Transport = Transport {
     waits: &[Wait::Block],
     quick: &[],
     rare: &[],
@@ -132,6 +137,20 @@ static TRANSPORTS: &[Transport] = &[
         complexity: 9,
         // A futex cannot be waited for beside descriptors.
         pollable: false,
+        ..KERNEL
+    },
+    Transport {
+        name: "ring-in-place",
+        what: "the same through reserve and peek: written and read where it lies",
+        waits: &Wait::ALL,
+        quick: &[],
+        rare: &[],
+        standard: &[Wait::Adaptive],
+        scenarios: &[Scenario::Stream],
+        complexity: 19,
+        pollable: false,
+        // The reader looks at memory that its peer can still write.
+        untrusted: false,
         ..KERNEL
     },
     Transport {
@@ -273,6 +292,33 @@ static TRANSPORTS: &[Transport] = &[
         waits: &[Wait::Spin],
         scenarios: &[Scenario::Stream],
         ..FLOOR
+    },
+    #[cfg(feature = "peers")]
+    peers::iceoryx2::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::ipc_channel::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::shmem_ipc::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::shmring::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::ringfire::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::rtrb::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::crossbeam::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::tarpc::TRANSPORT,
+    #[cfg(feature = "peers")]
+    peers::tonic::TRANSPORT,
+    Transport {
+        name: "ring-crowd",
+        what: "goal: the rings of this project beside a thousand that nobody uses",
+        waits: &[Wait::Adaptive],
+        scenarios: &[Scenario::Pingpong, Scenario::Stream],
+        pollable: false,
+        hidden: true,
+        ..KERNEL
     },
     Transport {
         name: "corrupt",

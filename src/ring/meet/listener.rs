@@ -140,10 +140,7 @@ impl Drop for Listener {
         if !self.origin.is_here() {
             return;
         }
-        let _lock = lock_directory(&self.path);
-        if identity(&self.path) == Some(self.identity) {
-            let _ = fs::remove_file(&self.path);
-        }
+        leave(&self.path, self.identity);
     }
 }
 
@@ -157,31 +154,10 @@ impl Options {
     pub fn bind(&self, path: impl AsRef<Path>) -> Result<Listener, Error> {
         super::super::options::check_capacity(self.capacity)?;
         let path = path.as_ref();
-        if path.as_os_str().is_empty() {
-            // The kernel would choose an address that nobody knows.
-            return Err(Error::invalid("an empty path cannot be listened at"));
-        }
-        let failed = |e: std::io::Error| io_error(format!("listening at {}", path.display()), &e);
-        // Here, because the standard library's refusal of a path that is too long carries no code.
-        UnixAddr::new(path).map_err(|e| failed(e.into()))?;
-        // Two processes that both find a stale path must not both take it.
-        let _lock = lock_directory(path)?;
-        match fs::symlink_metadata(path) {
-            Ok(there) if there.file_type().is_socket() => remove_if_stale(path)?,
-            Ok(_) => {
-                return Err(os_error(
-                    format!(
-                        "listening at {}: something stands there that is no socket",
-                        path.display()
-                    ),
-                    Errno::EEXIST,
-                ));
-            }
-            Err(e) if e.kind() == ErrorKind::NotFound => {}
-            Err(e) => return Err(failed(e)),
-        }
-        let socket = UnixListener::bind(path).map_err(failed)?;
-        socket.set_nonblocking(true).map_err(failed)?;
+        let socket = claim(path)?;
+        socket
+            .set_nonblocking(true)
+            .map_err(|e| io_error(format!("listening at {}", path.display()), &e))?;
         Ok(Listener {
             socket,
             path: path.to_owned(),
@@ -193,6 +169,42 @@ impl Options {
     }
 }
 
+/// Listens at `path`: takes over the socket of a process that is gone, and touches nothing else that stands there.
+pub(crate) fn claim(path: &Path) -> Result<UnixListener, Error> {
+    if path.as_os_str().is_empty() {
+        // The kernel would choose an address that nobody knows.
+        return Err(Error::invalid("an empty path cannot be listened at"));
+    }
+    let failed = |e: std::io::Error| io_error(format!("listening at {}", path.display()), &e);
+    // Here, because the standard library's refusal of a path that is too long carries no code.
+    UnixAddr::new(path).map_err(|e| failed(e.into()))?;
+    // Two processes that both find a stale path must not both take it.
+    let _lock = lock_directory(path)?;
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.file_type().is_socket() => remove_if_stale(path)?,
+        Ok(_) => {
+            return Err(os_error(
+                format!(
+                    "listening at {}: something stands there that is no socket",
+                    path.display()
+                ),
+                Errno::EEXIST,
+            ));
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {}
+        Err(e) => return Err(failed(e)),
+    }
+    UnixListener::bind(path).map_err(failed)
+}
+
+/// Removes the socket at `path`, unless somebody else took the path meanwhile.
+pub(crate) fn leave(path: &Path, socket: (u64, u64)) {
+    let _lock = lock_directory(path);
+    if identity(path) == Some(socket) {
+        let _ = fs::remove_file(path);
+    }
+}
+
 /// Connects to the socket at `path` and greets.
 pub(crate) fn connect_path(path: &Path, options: &Options) -> Result<Stream, Error> {
     let socket = dial(path, options.handshake_timeout);
@@ -201,7 +213,7 @@ pub(crate) fn connect_path(path: &Path, options: &Options) -> Result<Stream, Err
 }
 
 /// Connects, waiting at most `timeout` for room in the listener's queue.
-fn dial(path: &Path, timeout: Duration) -> Result<UnixStream, Errno> {
+pub(crate) fn dial(path: &Path, timeout: Duration) -> Result<UnixStream, Errno> {
     let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let micros = i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX).max(1);
     setsockopt(&fd, SendTimeout, &TimeVal::microseconds(micros))?;
