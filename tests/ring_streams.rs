@@ -88,3 +88,35 @@ fn a_writers_descriptor_is_readable_exactly_while_there_is_room() {
     assert!(is_readable(&writer));
     assert!(writer.try_write(b"x").is_err());
 }
+
+#[test]
+fn closing_a_listener_ends_accepting_and_leaves_its_streams_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sock");
+    for blocked in [false, true] {
+        let listener = ringpipe::Listener::bind(&path).unwrap();
+        let (mut here, mut there) = thread::scope(|threads| {
+            let connecting = threads.spawn(|| Stream::connect(&path).unwrap());
+            (listener.accept().unwrap(), connecting.join().unwrap())
+        });
+        thread::scope(|threads| {
+            let accepting = threads.spawn(|| {
+                let first = blocked.then(|| listener.accept());
+                (first, listener.accept())
+            });
+            listener.close();
+            listener.close();
+            let (first, second) = accepting.join().unwrap();
+            for answer in first.into_iter().chain([second]) {
+                assert!(matches!(answer.unwrap_err(), ringpipe::Error::Closed));
+            }
+        });
+        assert!(Stream::connect(&path).is_err(), "nobody accepts any more");
+        here.write_all(b"still").unwrap();
+        let mut text = [0; 5];
+        there.read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"still");
+        drop(listener);
+        assert!(!path.exists());
+    }
+}

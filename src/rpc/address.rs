@@ -73,6 +73,7 @@ fn local_path(scheme: &str, rest: &str) -> Result<PathBuf, SetupError> {
     };
     if remote {
         let other = host.unwrap_or(rest);
+        let other = if other.contains(':') { other.to_owned() } else { format!("{other}:PORT") };
         return Err(SetupError::Unsupported(format!(
             "{scheme}: does not reach other machines; use tcp:{other}, the client stays the same"
         )));
@@ -110,7 +111,8 @@ mod tests {
             ("tcp::80", "lacks a host or a port"),
             ("tcp:h:70000", "lacks a host or a port"),
             ("unix:", "lacks a path"),
-            ("shm://far/x", "use tcp:far"),
+            ("shm://far/x", "use tcp:far:PORT"),
+            ("shm://far:70/x", "use tcp:far:70,"),
             ("unix:far:80", "use tcp:far:80"),
         ] {
             let error = text.parse::<Address>().unwrap_err().to_string();

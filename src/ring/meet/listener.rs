@@ -20,8 +20,8 @@ use nix::{
     poll::PollFlags,
     sys::{
         socket::{
-            AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen,
-            setsockopt, socket, sockopt::SendTimeout,
+            AddressFamily, Backlog, Shutdown, SockFlag, SockType, UnixAddr, bind, connect, listen,
+            setsockopt, shutdown, socket, sockopt::SendTimeout,
         },
         time::{TimeVal, TimeValLike},
     },
@@ -30,6 +30,7 @@ use nix::{
 use crate::{
     error::Error,
     ring::{Options, Stream},
+    sync::{AtomicU32, Ordering},
     sys::{
         clock::Moment,
         fork::Origin,
@@ -67,6 +68,8 @@ pub struct Listener {
     identity: (u64, u64),
     options: Options,
     deadline: Mutex<Option<Moment>>,
+    /// Not 0 once nobody shall be accepted any more.
+    closed: AtomicU32,
     origin: Origin,
 }
 
@@ -86,10 +89,34 @@ impl Listener {
     /// [`Options::handshake_timeout`].
     ///
     /// # Errors
-    /// [`Error::Timeout`] past the deadline; [`Error::Refused`] and the rest as [`Options::accept_on`], for this one peer:
+    /// [`Error::Timeout`] past the deadline, [`Error::Closed`] after [`close`](Self::close); [`Error::Refused`] and the rest as [`Options::accept_on`], for this one peer:
     /// the listener goes on.
     pub fn accept(&self) -> Result<Stream, Error> {
         self.options.accept_on(self.next()?)
+    }
+
+    /// Ends accepting, also for a thread that is blocked in it, with [`Error::Closed`] from then on. Streams accepted before
+    /// live on. Idempotent, never blocks.
+    ///
+    /// ```
+    /// let path = std::env::temp_dir().join(format!("ringpipe-close-{}.sock", std::process::id()));
+    /// let listener = ringpipe::Listener::bind(&path)?;
+    /// std::thread::scope(|threads| {
+    ///     let accepting = threads.spawn(|| listener.accept());
+    ///     listener.close();
+    ///     assert!(matches!(accepting.join().unwrap(), Err(ringpipe::Error::Closed)));
+    /// });
+    /// # Ok::<(), ringpipe::Error>(())
+    /// ```
+    pub fn close(&self) {
+        // ORDER: before the shutdown, whose waking of the accepting thread orders it after this.
+        self.closed.store(1, Ordering::Release);
+        // A listening socket that is shut down wakes who waits for it, and refuses who comes.
+        let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire) != 0
     }
 
     /// Limits [`accept`](Self::accept) to the moment `deadline`; `None` waits for ever.
@@ -112,6 +139,9 @@ impl Listener {
                     _ => io_error("waiting for a connection", &e),
                 }
             })?;
+            if self.is_closed() {
+                return Err(Error::Closed);
+            }
             match self.socket.accept() {
                 Ok((socket, _)) => return Ok(socket),
                 // Whoever it was has gone again, or another thread was quicker.
@@ -122,6 +152,7 @@ impl Listener {
                             | ErrorKind::Interrupted
                             | ErrorKind::ConnectionAborted
                     ) => {}
+                Err(_) if self.is_closed() => return Err(Error::Closed),
                 Err(e) => return Err(io_error("accepting a connection", &e)),
             }
         }
@@ -161,6 +192,7 @@ impl Options {
             identity,
             options: self.clone(),
             deadline: Mutex::new(None),
+            closed: AtomicU32::new(0),
             origin: Origin::here(),
         };
         listener

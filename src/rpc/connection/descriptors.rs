@@ -30,7 +30,7 @@ pub(super) fn connection(reader: OwnedFd, writer: OwnedFd) -> io::Result<Connect
     let reader = Arc::new(Half::new(reader, Arc::clone(&wake))?);
     let writer = Arc::new(Half::new(writer, Arc::clone(&wake))?);
     let hangup = HangUpHalves { reader: Arc::clone(&reader), writer: Arc::clone(&writer), wake };
-    Ok(Connection::new(ReadHalf { half: reader, met: false }, WriteHalf(writer), hangup))
+    Ok(Connection::new(Reads { half: reader, met: false }, Writes(writer), hangup))
 }
 
 struct Half {
@@ -75,13 +75,13 @@ impl Half {
     }
 }
 
-struct ReadHalf {
+struct Reads {
     half: Arc<Half>,
     /// A writer has been there. Before that, the end of the stream is that of a named pipe which nobody has opened yet.
     met: bool,
 }
 
-impl Input for ReadHalf {
+impl Input for Reads {
     fn read(&mut self, buf: &mut [u8], until: Until) -> io::Result<usize> {
         let met = &mut self.met;
         self.half.transfer(until, PollFlags::POLLIN, |descriptor, came| {
@@ -99,9 +99,9 @@ impl Input for ReadHalf {
     }
 }
 
-struct WriteHalf(Arc<Half>);
+struct Writes(Arc<Half>);
 
-impl Output for WriteHalf {
+impl Output for Writes {
     fn write(&mut self, buf: &[u8], until: Until) -> io::Result<usize> {
         self.0.transfer(until, PollFlags::POLLOUT, |descriptor, _| write(descriptor, buf))
     }
@@ -109,6 +109,13 @@ impl Output for WriteHalf {
     // The kernel refuses what no reader will read.
     fn notices_the_end(&self) -> bool {
         true
+    }
+}
+
+/// Dropping the half that is written to ends this direction.
+impl Drop for Writes {
+    fn drop(&mut self) {
+        drop(self.0.take());
     }
 }
 

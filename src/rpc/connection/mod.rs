@@ -112,15 +112,53 @@ impl Read for Connection {
 
 impl Write for Connection {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        self.output.write(buf, Until::Forever)
+        write(&mut *self.output, buf)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// The incoming direction of a [`Connection`] that was [split](Connection::split).
+pub struct ReadHalf(Box<dyn Input>);
+
+impl fmt::Debug for ReadHalf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadHalf").finish_non_exhaustive()
+    }
+}
+
+impl Read for ReadHalf {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf, Until::Forever)
+    }
+}
+
+/// The outgoing direction of a [`Connection`] that was [split](Connection::split).
+pub struct WriteHalf(Box<dyn Output>);
+
+impl fmt::Debug for WriteHalf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteHalf").finish_non_exhaustive()
+    }
+}
+
+impl Write for WriteHalf {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        write(&mut *self.0, buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn write(output: &mut dyn Output, buf: &[u8]) -> io::Result<usize> {
+    if buf.is_empty() {
+        return Ok(0);
+    }
+    output.write(buf, Until::Forever)
 }
 
 impl Connection {
@@ -182,6 +220,30 @@ impl Connection {
         writer: impl Into<std::os::fd::OwnedFd>,
     ) -> io::Result<Self> {
         descriptors::connection(reader.into(), writer.into())
+    }
+
+    /// Both directions as plain streams, each for a thread of its own, and a handle that ends them from a third.
+    ///
+    /// For what passes bytes on without a look at the calls in them. Dropping the writing half ends its direction, as
+    /// far as the transport can end one alone.
+    ///
+    /// ```
+    /// use ringpipe::rpc::Connection;
+    /// use std::{io, os::unix::net::UnixStream};
+    ///
+    /// let (a, b) = UnixStream::pair()?;
+    /// let (reader, writer, _) = Connection::from(a).split();
+    /// let (mut from, mut to, _) = Connection::from(b).split();
+    /// drop(reader);
+    /// let copying = std::thread::spawn(move || io::copy(&mut &b"passed on"[..], &mut to));
+    /// drop(writer);
+    /// copying.join().unwrap()?;
+    /// assert_eq!(io::copy(&mut from, &mut io::sink())?, 0, "the other direction has ended");
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    pub fn split(self) -> (ReadHalf, WriteHalf, Arc<dyn Hangup>) {
+        let Self { input, output, hangup } = self;
+        (ReadHalf(input), WriteHalf(output), hangup)
     }
 
     /// Connects to a server at `address`.

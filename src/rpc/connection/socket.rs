@@ -19,24 +19,28 @@ use nix::{
 use super::{super::polling, Connection, Hangup, Input, Output, Until};
 
 pub(super) trait Socket: AsFd + AsRawFd + Send + Sync + 'static {
-    fn shut_down(&self) -> io::Result<()>;
+    fn shut_down(&self, how: Shutdown) -> io::Result<()>;
 }
 
 impl Socket for UnixStream {
-    fn shut_down(&self) -> io::Result<()> {
-        self.shutdown(Shutdown::Both)
+    fn shut_down(&self, how: Shutdown) -> io::Result<()> {
+        self.shutdown(how)
     }
 }
 
 impl Socket for TcpStream {
-    fn shut_down(&self) -> io::Result<()> {
-        self.shutdown(Shutdown::Both)
+    fn shut_down(&self, how: Shutdown) -> io::Result<()> {
+        self.shutdown(how)
     }
 }
 
 pub(super) fn connection<S: Socket>(socket: S) -> Connection {
     let socket = Arc::new(socket);
-    Connection::new(Half(Arc::clone(&socket)), Half(Arc::clone(&socket)), HangUpSocket(socket))
+    Connection::new(
+        Half(Arc::clone(&socket)),
+        Writes(Half(Arc::clone(&socket))),
+        HangUpSocket(socket),
+    )
 }
 
 struct Half<S>(Arc<S>);
@@ -76,10 +80,20 @@ impl<S: Socket> Input for Half<S> {
     }
 }
 
-impl<S: Socket> Output for Half<S> {
+/// The half that is written to; dropping it ends this direction.
+struct Writes<S: Socket>(Half<S>);
+
+impl<S: Socket> Output for Writes<S> {
     fn write(&mut self, buf: &[u8], until: Until) -> io::Result<usize> {
-        let fd = self.0.as_raw_fd();
-        self.transfer(until, PollFlags::POLLOUT, |flags| send(fd, buf, flags))
+        let fd = self.0.0.as_raw_fd();
+        self.0.transfer(until, PollFlags::POLLOUT, |flags| send(fd, buf, flags))
+    }
+}
+
+impl<S: Socket> Drop for Writes<S> {
+    fn drop(&mut self) {
+        // As below.
+        let _ = self.0.0.shut_down(Shutdown::Write);
     }
 }
 
@@ -88,6 +102,6 @@ struct HangUpSocket<S>(Arc<S>);
 impl<S: Socket> Hangup for HangUpSocket<S> {
     fn hang_up(&self) {
         // It fails only on a socket whose other side has gone already, which is what is wanted.
-        let _ = self.0.shut_down();
+        let _ = self.0.shut_down(Shutdown::Both);
     }
 }
