@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ringpipe::rpc::{Client, Codec};
+use ringpipe::rpc::{Client, Codec, Limits};
 
 use crate::{
     census::Census,
@@ -17,9 +17,9 @@ use crate::{
     executioner::{Executioner, Order},
     flight::{CALLS, Flight, Load, Tally},
     ledger::Ledger,
-    memory,
+    memory::InMemory,
     report::{Report, scaled},
-    server::Victim,
+    server::{Victim, narrow},
 };
 
 /// From the kill until the last of the calls has ended, at most; nine hundred and ninety of a thousand times.
@@ -54,6 +54,8 @@ const MOMENTS: [Moment; 5] =
 #[derive(Debug, Default)]
 struct Sum {
     rounds: u64,
+    /// In so many of them, every call of the 64 had left the client.
+    all_sent: u64,
     tally: Tally,
     delays: Delays,
 }
@@ -61,6 +63,7 @@ struct Sum {
 impl Sum {
     fn add(&mut self, tally: Tally) {
         self.rounds += 1;
+        self.all_sent += u64::from(tally.not_sent == 0);
         self.tally.replies += tally.replies;
         self.tally.not_delivered += tally.not_delivered;
         self.tally.not_sent += tally.not_sent;
@@ -71,12 +74,14 @@ impl Sum {
     fn report(&self, report: &mut Report) {
         let Tally { replies, not_delivered, not_sent, unknown, executed } = self.tally;
         report
+            .field("all_sent", self.all_sent)
             .field("replies", replies)
             .field("not_delivered", not_delivered)
             .field("not_sent", not_sent)
             .field("unknown", unknown)
             .field("of_these_executed", executed);
         assert_eq!(not_delivered + not_sent + unknown, self.rounds * CALLS as u64);
+        assert!(self.all_sent > 0, "no death with all the calls in flight");
     }
 }
 
@@ -93,6 +98,10 @@ struct Draw {
     codec: Codec,
     moment: Moment,
     load: Load,
+    /// The server says when it begins this execution.
+    said_at: u32,
+    /// When it dies: not before it has said so if it is to be at work.
+    when: Order,
 }
 
 impl Draw {
@@ -111,20 +120,6 @@ impl Draw {
         };
         // Every transport meets every codec equally often.
         let codec = CODECS[(seed / TRANSPORTS.len() as u64) as usize % CODECS.len()];
-        Self { random, codec, moment, load }
-    }
-}
-
-impl Scene<'_> {
-    /// Kills a server over `transport` in the middle of everything.
-    fn kill(&self, transport: &str, seed: u64, delays: &mut Delays) -> Tally {
-        let Draw { mut random, codec, moment, load } = Draw::new(seed);
-        self.ledger.clear();
-        let path = self.directory.join(format!("{seed}.sock"));
-        let address = match transport {
-            "tcp" => "tcp:127.0.0.1:0".to_owned(),
-            path_kind => format!("{path_kind}:{}", path.display()),
-        };
         let said_at = match moment {
             Moment::Narrow => 1,
             Moment::Busy => 1 + random.below(1000) as u32,
@@ -132,18 +127,32 @@ impl Scene<'_> {
             Moment::Stuck if random.below(2) == 0 => CALLS as u32,
             _ => 1 + random.below(CALLS) as u32,
         };
-        let narrow = moment == Moment::Narrow;
-        let mut victim = Victim::start(&address, codec, narrow, said_at, &self.ledger);
+        let longest_us = [300, 3000, 10_000][random.below(3)];
+        let when = Order {
+            at_work: moment != Moment::Stopped && random.below(4) > 0,
+            delay: Duration::from_micros(random.below(longest_us) as u64),
+        };
+        Self { random, codec, moment, load, said_at, when }
+    }
+}
+
+impl Scene<'_> {
+    /// Kills a server over `transport` in the middle of everything.
+    fn kill(&self, transport: &str, seed: u64, delays: &mut Delays) -> Tally {
+        let Draw { mut random, codec, moment, load, said_at, when } = Draw::new(seed);
+        self.ledger.clear();
+        let path = self.directory.join(format!("{seed}.sock"));
+        let address = match transport {
+            "tcp" => "tcp:127.0.0.1:0".to_owned(),
+            path_kind => format!("{path_kind}:{}", path.display()),
+        };
+        let is_narrow = moment == Moment::Narrow;
+        let mut victim = Victim::start(&address, codec, is_narrow, said_at, &self.ledger);
         let client = Client::dial(&victim.address, codec).unwrap();
         if moment == Moment::Stopped {
             victim.stop();
         }
-        let longest_us = [300, 3000, 10_000][random.below(3)];
-        let order = Order {
-            at_work: moment != Moment::Stopped && random.below(4) > 0,
-            delay: Duration::from_micros(random.below(longest_us) as u64),
-        };
-        self.executioner.kill(&victim.process, &victim.tie, &victim.tie, order);
+        self.executioner.kill(&victim.process, &victim.tie, &victim.tie, when);
         let flight = Flight::until_death(&client, load, &mut random);
         let death = self.executioner.report();
         victim.process.wait().unwrap();
@@ -160,10 +169,15 @@ impl Scene<'_> {
 
     /// The same in memory.
     fn give_up(&self, seed: u64) -> Tally {
-        let Draw { mut random, codec, moment, load } = Draw::new(seed);
+        let Draw { mut random, codec, moment, load, said_at, when } = Draw::new(seed);
         self.ledger.clear();
-        let (narrow, serves) = (moment == Moment::Narrow, moment != Moment::Stopped);
-        memory::give_up(codec, load, narrow, serves, &self.ledger, &mut random)
+        let limits = match moment {
+            Moment::Stopped => None,
+            Moment::Narrow => Some(narrow()),
+            _ => Some(Limits::default()),
+        };
+        let server = InMemory { codec, limits, said_at, when };
+        server.give_up(load, &self.ledger, &mut random)
     }
 }
 
