@@ -24,12 +24,13 @@ use crate::{
 
 /// From the kill until the last of the calls has ended, at most; nine hundred and ninety of a thousand times.
 const GOAL_MS: f64 = 200.0;
+/// With so many rounds, everything that can happen to a call has happened to some.
+const ENOUGH: u64 = 100;
 /// After so many deaths, one of a server in memory.
 const MEMORY_EVERY: u64 = 4;
 
 const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
-const OVER: [&str; 3] =
-    ["servers killed over shm", "servers killed over unix", "servers killed over tcp"];
+const LINES: [&str; 3] = ["T6 shm", "T6 unix", "T6 tcp"];
 const CODECS: [Codec; 3] = [Codec::Bin, Codec::Json, Codec::Gob];
 
 /// What the server does when it dies.
@@ -81,7 +82,8 @@ impl Sum {
             .field("unknown", unknown)
             .field("of_these_executed", executed);
         assert_eq!(not_delivered + not_sent + unknown, self.rounds * CALLS as u64);
-        assert!(self.all_sent > 0, "no death with all the calls in flight");
+        // A fraction of the rounds may happen to have none.
+        assert!(self.rounds < ENOUGH || self.all_sent > 0, "no death with all the calls in flight");
     }
 }
 
@@ -221,16 +223,19 @@ pub(crate) fn every_call_in_flight_ends_once_and_no_undelivered_one_was_executed
     if fixed.is_some() {
         return;
     }
-    let mut report = Report::new("T6", "servers that gave up in memory");
+    let mut report = Report::new("T6 memory", "servers that gave up");
     in_memory.report(&mut report);
     report.done(in_memory.rounds, 125);
-    let shared = transports[0].tally;
-    for (what, mut sum) in OVER.into_iter().zip(transports) {
-        let mut report = Report::new("T6", what);
+    let shared = &transports[0];
+    assert!(
+        shared.rounds < ENOUGH || shared.tally.not_delivered > 0,
+        "over shared memory some are known not to have been read"
+    );
+    for (line, mut sum) in LINES.into_iter().zip(transports) {
+        let mut report = Report::new(line, "servers killed");
         sum.report(&mut report);
         sum.delays.report(&mut report);
         report.done(sum.rounds, 166);
         sum.delays.assert_p99(GOAL_MS);
     }
-    assert!(shared.not_delivered > 0, "over shared memory some are known not to have been read");
 }
