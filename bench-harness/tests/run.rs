@@ -273,7 +273,7 @@ fn a_fifo_without_permission_is_a_skipped_row_with_its_reason() {
 #[test]
 fn bad_usage_ends_with_2_and_says_what_would_work() {
     for (arguments, help) in [
-        (&["run", "--transport", "carrier-pigeon"][..], "known are pipe"),
+        (&["run", "--transport", "carrier-pigeon"][..], "pipe, fifo"),
         (&["run", "--size", "64KB"], "write 64B, 4KiB or 1MiB"),
         (&["run", "--size", "0B"], "smallest size is 1B"),
         (&["run", "--scenario", "race"], "pingpong, stream"),
