@@ -167,7 +167,7 @@ impl Doorbell for OwnBell {
         let mut state = ear.lock();
         if *state == Listener::None {
             let listener = self.0.clone();
-            if thread::spawn("ringpipe-listen", move || listener.listen()).is_some() {
+            if thread::spawn(c"ringpipe-listen", move || listener.listen()).is_some() {
                 *state = Listener::Runs;
             }
         }
@@ -240,7 +240,7 @@ impl PeerBell {
         if !state.runs {
             let ringer = self.0.clone();
             // Without a thread, the sleeper finds the counter changed when its wait for the event runs out.
-            state.runs = thread::spawn("ringpipe-ring", move || ringer.ring()).is_some();
+            state.runs = thread::spawn(c"ringpipe-ring", move || ringer.ring()).is_some();
         }
         hand.asked.notify_one();
     }
@@ -283,7 +283,7 @@ impl Drop for OwnBell {
         if mem::replace(&mut *state, Listener::MustStop) == Listener::Runs {
             let ear = self.0.clone();
             // So that the listener need not wait for its second to end.
-            let _ = thread::spawn("ringpipe-hush", move || ear.event.set());
+            let _ = thread::spawn(c"ringpipe-hush", move || ear.event.set());
         }
     }
 }

@@ -92,7 +92,7 @@ impl Watcher {
             None => {
                 let set = Arc::new(Set::new()?);
                 let watched = set.clone();
-                thread::spawn("ringpipe-watch", move || self.run(&watched))?;
+                thread::spawn(c"ringpipe-watch", move || self.run(&watched))?;
                 state.running = Some(set.clone());
                 set
             }
