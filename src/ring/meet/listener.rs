@@ -4,7 +4,7 @@ use std::{
     fs,
     io::ErrorKind,
     os::{
-        fd::{AsFd, BorrowedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::{
             fs::FileTypeExt,
             net::{UnixListener, UnixStream},
@@ -20,8 +20,8 @@ use nix::{
     poll::PollFlags,
     sys::{
         socket::{
-            AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket,
-            sockopt::SendTimeout,
+            AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen,
+            setsockopt, socket, sockopt::SendTimeout,
         },
         time::{TimeVal, TimeValLike},
     },
@@ -141,7 +141,7 @@ impl Drop for Listener {
             return;
         }
         let _lock = lock_directory(&self.path);
-        if identity(&self.path) == Some(self.identity) {
+        if identity(&self.path).ok() == Some(self.identity) {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -162,8 +162,7 @@ impl Options {
             return Err(Error::invalid("an empty path cannot be listened at"));
         }
         let failed = |e: std::io::Error| io_error(format!("listening at {}", path.display()), &e);
-        // Here, because the standard library's refusal of a path that is too long carries no code.
-        UnixAddr::new(path).map_err(|e| failed(e.into()))?;
+        let address = UnixAddr::new(path).map_err(|e| failed(e.into()))?;
         // Two processes that both find a stale path must not both take it.
         let _lock = lock_directory(path)?;
         match fs::symlink_metadata(path) {
@@ -180,17 +179,27 @@ impl Options {
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err(failed(e)),
         }
-        let socket = UnixListener::bind(path).map_err(failed)?;
-        socket.set_nonblocking(true).map_err(failed)?;
+        // Step by step: the standard library would leave the file behind if it came no further than making it.
+        let socket = stream_socket(SockFlag::SOCK_NONBLOCK).map_err(|e| failed(e.into()))?;
+        bind(socket.as_raw_fd(), &address).map_err(|e| failed(e.into()))?;
+        let listening = listen(&socket, Backlog::MAXALLOWABLE).map_err(Into::into);
+        let identity = listening.and_then(|()| identity(path)).map_err(|e| {
+            let _ = fs::remove_file(path);
+            failed(e)
+        })?;
         Ok(Listener {
-            socket,
+            socket: socket.into(),
             path: path.to_owned(),
-            identity: identity(path).unwrap_or_default(),
+            identity,
             options: self.clone(),
             deadline: Mutex::new(None),
             origin: Origin::here(),
         })
     }
+}
+
+fn stream_socket(flags: SockFlag) -> Result<OwnedFd, Errno> {
+    socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC | flags, None)
 }
 
 /// Connects to the socket at `path` and greets.
@@ -202,12 +211,12 @@ pub(crate) fn connect_path(path: &Path, options: &Options) -> Result<Stream, Err
 
 /// Connects, waiting at most `timeout` for room in the listener's queue.
 fn dial(path: &Path, timeout: Duration) -> Result<UnixStream, Errno> {
-    let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let fd = stream_socket(SockFlag::empty())?;
     let micros = i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX).max(1);
     setsockopt(&fd, SendTimeout, &TimeVal::microseconds(micros))?;
     let address = UnixAddr::new(path)?;
     loop {
-        match connect(std::os::fd::AsRawFd::as_raw_fd(&fd), &address) {
+        match connect(fd.as_raw_fd(), &address) {
             Ok(()) => return Ok(fd.into()),
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => return Err(Errno::ETIMEDOUT),

@@ -36,7 +36,9 @@ impl PathListener {
             }
             result => result?,
         };
-        let file = fs::symlink_metadata(path)?;
+        let file = fs::symlink_metadata(path).inspect_err(|_| {
+            let _ = fs::remove_file(path);
+        })?;
         Ok(Self { listener, path: path.to_owned(), file: (file.dev(), file.ino()) })
     }
 
