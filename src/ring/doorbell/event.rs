@@ -194,10 +194,11 @@ impl Doorbell for OwnBell {
     }
 
     /// Rings for something that happened in this process: no event is needed.
-    fn ring(&self) {
+    fn ring(&self) -> bool {
         let _state = self.0.lock();
         word(&self.0.areas, self.0.role).fetch_add(1, Ordering::Release);
         self.0.rung.notify_all();
+        true
     }
 }
 
