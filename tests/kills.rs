@@ -6,24 +6,34 @@ mod census;
 #[path = "common/child.rs"]
 mod child;
 mod common;
+#[path = "common/delays.rs"]
+mod delays;
 #[path = "kills/dying.rs"]
 mod dying;
+#[path = "kills/executioner.rs"]
+mod executioner;
+#[path = "kills/pattern.rs"]
+mod pattern;
 #[path = "common/report.rs"]
 mod report;
+#[path = "kills/rounds.rs"]
+mod rounds;
 #[path = "kills/survivor.rs"]
 mod survivor;
 
-/// Not a test by itself: what the process does that is going to die.
-#[test]
-fn the_other_process() {
-    let Some(role) = child::role() else { return };
+/// A program of its own, without the usual harness, so that a victim has one thread when it takes up its end: a process
+/// that has more waits for milliseconds in the kernel then, and cannot die meanwhile (`docs/deaths.md`).
+fn main() {
+    let Some(role) = child::role() else {
+        return rounds::whoever_dies_whenever_the_survivor_has_what_was_acknowledged();
+    };
     match &*role.iter().map(String::as_str).collect::<Vec<_>>() {
         ["write", seed, death] => dying::write(seed.parse().unwrap(), death),
         ["read", seed, death] => dying::read(seed.parse().unwrap(), death),
         ["both", path, seed, death] => dying::both(path, seed.parse().unwrap(), death),
         ["listen", path, seed] => dying::listen(path, seed.parse().unwrap()),
+        ["executioner"] => executioner::work(),
         ["true"] => {}
         role => panic!("unknown role {role:?}"),
     }
-    std::process::exit(0);
 }

@@ -2,11 +2,11 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
-use std::{fs, time::Duration};
+use std::{fs, io, sync::mpsc, thread, time::Duration};
 
-use ringpipe::rpc::{CallOptions, Cancel, Completions};
+use ringpipe::rpc::{CallOptions, Cancel, Client, Completions};
 
-use crate::setup::{Scene, everywhere, watched};
+use crate::setup::{Bare, Scene, against_bare, everywhere, watched};
 
 #[expect(dead_code, reason = "shared with the tests of the rules, which use all of it")]
 #[path = "rpc/setup.rs"]
@@ -47,12 +47,32 @@ fn mistreat(scene: &Scene) {
     for call in calls {
         assert!(call.wait().is_err());
     }
+    // Left by a server that dies with all of them in flight, one of them waited for and none of them answered.
+    let (ours, Bare { mut reader, writer }) = against_bare(scene.transport);
+    let left = Client::new(ours, scene.codec).unwrap();
+    thread::scope(|threads| {
+        let (die, dying) = mpsc::channel();
+        threads.spawn(move || {
+            let reading = threads.spawn(move || io::copy(&mut reader, &mut io::sink()).unwrap());
+            dying.recv().unwrap();
+            drop(writer);
+            reading.join().unwrap();
+        });
+        let calls: Vec<_> = (0..20_i64).map(|n| left.start::<_, i64>("Arith.Wait", &n)).collect();
+        let waiting = threads.spawn(|| left.call::<_, i64>("Arith.Wait", &1_i64));
+        die.send(()).unwrap();
+        for call in calls {
+            assert!(call.wait().is_err());
+        }
+        assert!(waiting.join().unwrap().is_err());
+        assert_eq!(left.pending(), 0);
+    });
     scene.gate.open();
     serving.join().unwrap();
     // What is late comes now, and is dropped.
     // A call whose deadline passed before it was sent has none.
     while client.dropped_replies() < 920 {
-        std::thread::yield_now();
+        thread::yield_now();
     }
     assert_eq!(scene.multiply(2, 3), 6);
 }
@@ -67,5 +87,5 @@ fn abandoned_calls_leave_no_thread_no_descriptor_and_no_entry() {
     });
     let before = counts();
     everywhere(mistreat);
-    assert_eq!(counts(), before, "threads and descriptors after over 11,000 calls given up");
+    assert_eq!(counts(), before, "threads and descriptors after over 17,000 calls given up");
 }

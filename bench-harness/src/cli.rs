@@ -2,12 +2,22 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::{
     case::{Scenario, Wait},
+    compare::CompareArgs,
+    doctor::DoctorArgs,
+    export::ExportArgs,
+    gate::GateArgs,
+    goals::GoalsArgs,
     peer::Sides,
-    units::{Size, duration, message_size},
+    place,
+    preset::Preset,
+    recommend::RecommendArgs,
+    report::{ReportArgs, record::Payload},
+    units::{self, Buffer, Size, duration, message_size},
 };
 
 /// Measures every way two local processes can talk, and says which to take.
@@ -26,16 +36,24 @@ const EXIT_CODES: &str = "Exit codes: 0 fine, 1 failed, 2 usage, 3 a threshold w
 pub(crate) enum Command {
     /// Measure, print the answer, keep the report.
     Run(Box<RunArgs>),
+    /// Measure what this project wants to reach, against the rows each goal is held to.
+    Goals(Box<GoalsArgs>),
     /// List the transports, and what each of them can do.
     List,
+    /// Say what on this machine will spoil a measurement, and how to mend it; change nothing.
+    Doctor(DoctorArgs),
     /// Render the report of an earlier run again.
-    Report {
-        /// The folder of the run, or its report.json.
-        run: PathBuf,
-        /// In which form.
-        #[arg(long, value_enum, default_value = "text")]
-        format: Format,
-    },
+    Report(ReportArgs),
+    /// Say which transport to take, from the report of an earlier run.
+    Recommend(RecommendArgs),
+    /// Say what changed from one run to another, and what may as well be noise.
+    Compare(CompareArgs),
+    /// Hold a run against bounds that do not depend on the machine: for CI.
+    Gate(GateArgs),
+    /// Write the figures of a run in a form for other programs.
+    Export(ExportArgs),
+    /// Print the completions of these commands for a shell.
+    Completions { shell: Shell },
     /// Play one side of a case; `run` starts this by itself.
     #[command(hide = true)]
     Peer {
@@ -43,66 +61,6 @@ pub(crate) enum Command {
         /// The process to die with.
         coordinator: i32,
     },
-}
-
-/// The form of a rendered report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// The first screen of the run.
-    Text,
-    /// The whole report for people.
-    Markdown,
-    /// The same with pictures, as one page for a browser.
-    Html,
-    /// One line a cell.
-    Csv,
-}
-
-/// How thorough a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Preset {
-    /// 3 rounds, at most 90 s.
-    Quick,
-    /// 9 rounds, at most 6 minutes.
-    Standard,
-    /// 15 rounds and more sizes, at most 20 minutes.
-    Full,
-}
-
-impl Preset {
-    pub(crate) fn tag(self) -> &'static str {
-        match self {
-            Self::Quick => "quick",
-            Self::Standard => "standard",
-            Self::Full => "full",
-        }
-    }
-
-    pub(crate) fn rounds(self) -> u32 {
-        match self {
-            Self::Quick => 3,
-            Self::Standard => 9,
-            Self::Full => 15,
-        }
-    }
-
-    /// Below the promised limit by what starting and writing the report may take.
-    pub(crate) fn budget(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Quick => 80,
-            Self::Standard => 350,
-            Self::Full => 1180,
-        })
-    }
-
-    pub(crate) fn sizes(self) -> Vec<Size> {
-        let sizes: &[usize] = match self {
-            Self::Quick => &[64, 1 << 10, 4 << 10, 64 << 10],
-            Self::Standard => &[64, 1 << 10, 4 << 10, 64 << 10, 1 << 20],
-            Self::Full => &[16, 64, 1 << 10, 4 << 10, 64 << 10, 1 << 20, 16 << 20],
-        };
-        sizes.iter().copied().map(Size).collect()
-    }
 }
 
 #[derive(Debug, Args)]
@@ -113,15 +71,24 @@ pub(crate) struct RunArgs {
     /// Only these transports (floors included); several with commas.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub(crate) transport: Vec<String>,
-    /// Only these scenarios: pingpong, stream.
+    /// Only these scenarios: pingpong, stream, paced, idle-wake, setup.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub(crate) scenario: Vec<Scenario>,
-    /// Only these message sizes, such as 64B,4KiB.
+    /// Only these message sizes, such as 64B,4KiB. Setting up is measured with one byte all the same.
     #[arg(long, value_delimiter = ',', value_parser = message_size, value_name = "SIZE")]
     pub(crate) size: Vec<Size>,
     /// Only these ways of waiting: block, adaptive, spin.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub(crate) wait: Vec<Wait>,
+    /// The rates of the paced scenario in messages a second, such as 1k,10k.
+    #[arg(long, value_delimiter = ',', value_parser = units::messages, value_name = "RATE")]
+    pub(crate) rate: Vec<u32>,
+    /// The silences of the idle-wake scenario, such as 10us,1ms.
+    #[arg(long, value_delimiter = ',', value_parser = duration, value_name = "TIME")]
+    pub(crate) gap: Vec<Duration>,
+    /// Where the two sides run; everything is measured in each of them.
+    #[arg(long, value_delimiter = ',', value_enum, value_name = "PLACE")]
+    pub(crate) placement: Vec<place::Name>,
     /// The CPUs of the two sides, such as 0,1; a single one puts both on it.
     #[arg(long, value_delimiter = ',', value_name = "CPU")]
     pub(crate) cpus: Vec<usize>,
@@ -134,9 +101,12 @@ pub(crate) struct RunArgs {
     /// How long the run may take, such as 60s.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub(crate) time_budget: Option<Duration>,
-    /// The capacity asked of every transport's buffer.
-    #[arg(long, default_value = "1MiB", value_name = "SIZE")]
-    pub(crate) buffer: Size,
+    /// The capacity asked of every transport's buffer; `own` leaves each the one it has by itself. Both: 1MiB,own.
+    #[arg(long, value_delimiter = ',', value_parser = units::buffer, value_name = "SIZE")]
+    pub(crate) buffer: Vec<Buffer>,
+    /// How much of a message one side writes and the other compares.
+    #[arg(long, value_enum, default_value = "full")]
+    pub(crate) touch: Payload,
     /// Where the folder of this run is made; `-` keeps nothing on disk.
     #[arg(long, default_value = "results", value_name = "DIR")]
     pub(crate) output: PathBuf,

@@ -6,11 +6,12 @@ use std::{
     collections::BTreeMap,
     io::{self, BufRead, BufReader, Write},
     os::unix::net::UnixStream,
+    path::PathBuf,
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{case::Case, pattern::Fault, stats::percentile::Buckets};
+use crate::{case::Case, pattern::Fault, report::record::Payload, stats::percentile::Buckets};
 
 /// What a transport says of itself once it stands, such as the buffer sizes the system granted.
 pub(crate) type Facts = BTreeMap<String, String>;
@@ -19,10 +20,23 @@ pub(crate) type Facts = BTreeMap<String, String>;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Command {
-    /// Set up the transport of this case; `key` makes its messages unlike those of any other sample.
-    Open { case: Case, key: u64 },
+    /// Set up the transport of a case.
+    Open(Task),
     /// Exchange this many messages and report.
     Window { count: u64 },
+}
+
+/// What a peer needs to know to play its side.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Task {
+    pub(crate) case: Case,
+    /// Makes the messages unlike those of any other sample.
+    pub(crate) key: u64,
+    pub(crate) payload: Payload,
+    /// Whether the system calls are counted. Nothing may be timed then.
+    pub(crate) counted: bool,
+    /// The program that plays the sides in the place of this one.
+    pub(crate) program: Option<PathBuf>,
 }
 
 /// From a peer to the coordinator.
@@ -51,15 +65,22 @@ pub(crate) struct Part {
     pub(crate) verified: u64,
     /// The first message that did not arrive as it was sent.
     pub(crate) fault: Option<Fault>,
-    /// Round trips in nanoseconds, where this side timed them.
+    /// Latencies in nanoseconds, where this side timed them.
     pub(crate) latencies: Buckets,
+    /// Where it takes both sides: when each message was due, or when it had arrived.
+    pub(crate) stamps: Vec<u64>,
+    /// System calls of this side, where they are counted.
+    pub(crate) calls: Option<u64>,
 }
 
 /// What a side used of the machine during a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Usage {
-    /// Processor time, user and system.
+    /// Processor time, user and system, without the pacer's.
     pub(crate) cpu_ns: u64,
+    /// Processor time that the pacer spent waiting for the next message to be due.
+    #[serde(default)]
+    pub(crate) pacing_ns: u64,
     /// Context switches because it waited.
     pub(crate) voluntary: u64,
     /// Context switches because its time was up or somebody else was due.

@@ -2,23 +2,34 @@
 //!
 //! The way of a run: [`cli`] → [`measure`] → [`plan`] (which cells, in which order) → [`run`] (rounds within a budget) →
 //! [`session`] (two processes for every sample) → [`sample`] (warm-up and windows) → [`peer`] → [`scenario`] over
-//! [`transport`]; and back: [`summary`] → [`stats`] → [`recommend`] → [`report`].
+//! [`transport`]; and back: [`summary`] → [`stats`] → [`recommend`] → [`report`]. Every other command starts from the
+//! record that a run has left: [`report`], [`recommend`], [`compare`], [`gate`], [`export`].
 
 mod case;
 mod cli;
 mod clock;
+mod compare;
+mod completions;
 mod control;
+mod doctor;
+mod export;
+mod gate;
+mod goals;
 mod host;
 mod interrupt;
+mod list;
 mod measure;
 mod orphan;
 mod output;
 mod pattern;
 mod peer;
 mod pin;
+mod place;
 mod plan;
+mod preset;
 mod progress;
 mod recommend;
+mod repeat;
 mod report;
 mod run;
 mod sample;
@@ -26,23 +37,15 @@ mod scenario;
 mod session;
 mod stats;
 mod summary;
+mod syscalls;
 mod transport;
 mod units;
 
-use std::{
-    fmt,
-    io::{Write, stdout},
-    path::Path,
-    process::ExitCode,
-};
+use std::{fmt, io, process::ExitCode};
 
 use clap::Parser;
 
-use crate::{
-    cli::{Cli, Command, Format},
-    report::{cells, html, markdown, record::Report, table, text::Grid},
-    transport::Topology,
-};
+use crate::cli::{Cli, Command};
 
 /// How a command ended, as its exit code says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,7 @@ pub(crate) enum Exit {
     Fine = 0,
     Failed = 1,
     Usage = 2,
+    Threshold = 3,
     Untrustworthy = 4,
     WrongByte = 5,
     Interrupted = 130,
@@ -67,64 +71,26 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// Prints the registry as a table.
-fn list() -> anyhow::Result<Exit> {
-    let mut grid = Grid::new([
-        "transport",
-        "waits",
-        "scenarios",
-        "between",
-        "poll",
-        "stranger",
-        "remote",
-        "what it is",
-    ]);
-    for transport in transport::known().iter().filter(|transport| !transport.hidden) {
-        let yes = |is: bool| if is { "yes" } else { "–" }.to_owned();
-        grid.row([
-            transport.name.to_owned(),
-            transport.waits.iter().map(|wait| wait.tag()).collect::<Vec<_>>().join(","),
-            transport.scenarios.iter().map(|scenario| scenario.tag()).collect::<Vec<_>>().join(","),
-            match transport.topology {
-                Topology::Processes => "processes",
-                Topology::Threads => "threads",
-                Topology::Solo => "nobody",
-            }
-            .to_owned(),
-            yes(transport.pollable),
-            yes(transport.untrusted),
-            yes(transport.remote),
-            transport.what.to_owned(),
-        ]);
-    }
-    let mut out = stdout().lock();
-    write!(out, "{}", grid.words())?;
-    out.flush()?;
-    Ok(Exit::Fine)
-}
-
-/// Renders an earlier run on standard output.
-fn render(run: &Path, format: Format) -> anyhow::Result<Exit> {
-    let report = Report::read(run)?;
-    let mut out = stdout().lock();
-    match format {
-        Format::Text => write!(out, "{}", table::screen(&report, None))?,
-        Format::Markdown => write!(out, "{}", markdown::render(&report))?,
-        Format::Html => write!(out, "{}", html::render(&report))?,
-        Format::Csv => cells::write(&report, &mut out)?,
-    }
-    out.flush()?;
-    Ok(Exit::Fine)
-}
-
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => measure::run(&args),
-        Command::List => list(),
-        Command::Report { run, format } => render(&run, format),
+        Command::Goals(args) => goals::run(&args),
+        Command::List => list::run(),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Recommend(args) => recommend::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Gate(args) => gate::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Completions { shell } => completions::run(shell),
         Command::Peer { sides, coordinator } => peer::main(sides, coordinator).map(|()| Exit::Fine),
     };
     let exit = result.unwrap_or_else(|error| {
+        // Whoever reads through `head` has seen enough.
+        if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+        {
+            return Exit::Fine;
+        }
         progress::say(&format!("ipc-bench: {error:#}"));
         if error.is::<Usage>() { Exit::Usage } else { Exit::Failed }
     });

@@ -1,43 +1,51 @@
 //! `ipc-bench run`: from the arguments to the report.
 
 use std::{
+    collections::BTreeMap,
     io::{Write, stdout},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::{
     Exit, Usage,
-    cli::{Preset, RunArgs},
+    case::{Scenario, Wait},
+    cli::RunArgs,
     clock::{self, SystemClock, monotonic_ns},
     host::{self, Host, Ticks},
     interrupt::Interrupt,
     output,
     pattern::{Direction, Pattern},
-    pin::{self, Placement},
+    pin,
+    place::{self, Machine},
     plan::{Config, Plan},
+    preset::Preset,
     progress::{Progress, say},
     recommend,
     report::{
-        record::{Build, Report, RunInfo, SCHEMA, Touch},
+        record::{Build, Payload, Place, Report, RunInfo, SCHEMA, Touch},
         table,
     },
     run::{self, Early},
     session::Processes,
     summary,
     transport::{self, Transport},
-    units::Size,
+    units::{Buffer, Size},
 };
+
+/// What is asked of every transport's buffer: the most that Linux grants a pipe without a privilege.
+pub(crate) const MATCHED: Buffer = Some(Size(1 << 20));
 
 /// Measures and reports.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
-    let config = configure(args)?;
+    let (mut config, places) = configure(args)?;
+    let go = in_go(&mut config, args.dry_run);
     let plan = Plan::new(&config);
     if args.dry_run {
-        return dry_run(&plan);
+        return dry_run(&plan, &places);
     }
     if cfg!(debug_assertions) && !args.self_test {
         return Err(anyhow!(
@@ -66,11 +74,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     if keep {
         output::probe(&args.output, &name)?;
     }
-    let touch = config.sizes.iter().map(|size| touch(*size)).collect();
+    let sizes: Vec<Size> = plan.cases.iter().map(|case| case.size).collect();
+    let touch = unique(&sizes).into_iter().map(|size| touch(size, args.touch)).collect();
     let clock_ns = clock::cost_ns();
     let ticks = Ticks::now();
     let mut progress = Progress::new(plan.steps.len());
-    let mut processes = Processes { interrupt: &interrupt, watchdog: args.watchdog };
+    let mut processes =
+        Processes { interrupt: &interrupt, watchdog: args.watchdog, payload: args.touch, go };
     let outcome = run::run(&plan, &mut processes, &SystemClock::new(), &mut progress);
     progress.finish();
     host.shares = ticks.until(Ticks::now());
@@ -89,8 +99,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
             arguments: arguments(args, plan.seed),
             seed: plan.seed,
             rounds: plan.rounds,
-            placement: place(config.placement),
-            buffer: config.buffer,
+            placement: place::say(config.placements[0]),
+            placements: places,
+            buffer: config.buffers[0].unwrap_or(Size(0)),
+            payload: args.touch,
             complete: incomplete.is_none(),
             incomplete,
             self_test: args.self_test || cfg!(debug_assertions),
@@ -143,38 +155,101 @@ fn verdict(report: &Report, early: Option<Early>, strict: bool) -> Exit {
     }
 }
 
-fn configure(args: &RunArgs) -> Result<Config> {
+fn configure(args: &RunArgs) -> Result<(Config, Vec<Place>)> {
     let allowed = pin::allowed()?;
-    let named = (!args.cpus.is_empty()).then_some(args.cpus.as_slice());
-    let placement = pin::choose(named, &allowed).map_err(|error| Usage(error.to_string()))?;
-    let sizes = if args.size.is_empty() { args.preset.sizes() } else { unique(&args.size) };
-    if args.buffer.0 == 0 {
-        return Err(Usage("--buffer must be at least 1B; the default is 1MiB".to_owned()).into());
+    let places = places(args, &allowed)?;
+    Ok((
+        Config {
+            preset: args.preset,
+            transports: transports(&args.transport)?,
+            // Who names rows wants all of them.
+            short: args.transport.is_empty() && args.wait.is_empty(),
+            scenarios: or(&args.scenario, Scenario::ALL.to_vec()),
+            sizes: or(&args.size, vec![]),
+            rates: or(&args.rate, args.preset.rates()),
+            gaps: gaps(args)?,
+            waits: or(&args.wait, Wait::ALL.to_vec()),
+            placements: places.iter().filter_map(|place| place.placement).collect(),
+            buffers: buffers(args),
+            crossed: !args.placement.is_empty() || args.buffer.len() > 1,
+            cpus: allowed.len(),
+            rounds: args.rounds.unwrap_or(args.preset.rounds()),
+            budget: args.time_budget.unwrap_or(args.preset.budget()),
+            // A self-test wants every path walked, not every figure right.
+            longest: if args.self_test { Duration::from_millis(40) } else { run::LONGEST_SLOT },
+            counted: true,
+            missing: BTreeMap::new(),
+            seed: args.seed.unwrap_or_else(seed),
+        },
+        places,
+    ))
+}
+
+/// The program that plays the rows in Go, if there are any; where it cannot be had, they are missing.
+fn in_go(config: &mut Config, only_look: bool) -> Option<PathBuf> {
+    let rows: Vec<&'static str> =
+        config.wanted().filter(|transport| transport.go).map(|transport| transport.name).collect();
+    if rows.is_empty() {
+        return None;
     }
-    Ok(Config {
-        transports: transports(&args.transport)?,
-        scenarios: if args.scenario.is_empty() {
-            crate::case::Scenario::ALL.to_vec()
-        } else {
-            unique(&args.scenario)
-        },
-        sizes,
-        waits: if args.wait.is_empty() {
-            crate::case::Wait::ALL.to_vec()
-        } else {
-            unique(&args.wait)
-        },
-        // Who names rows wants all of them.
-        short: args.preset == Preset::Quick && args.transport.is_empty() && args.wait.is_empty(),
-        placement,
-        cpus: allowed.len(),
-        rounds: args.rounds.unwrap_or(args.preset.rounds()),
-        budget: args.time_budget.unwrap_or(args.preset.budget()),
-        // A self-test wants every path walked, not every figure right.
-        longest: if args.self_test { Duration::from_millis(40) } else { run::LONGEST_SLOT },
-        buffer: args.buffer,
-        seed: args.seed.unwrap_or_else(seed),
+    let built = transport::go::version().and_then(|version| {
+        if only_look {
+            return Ok(None);
+        }
+        transport::go::build(&version).map(Some)
+    });
+    built.unwrap_or_else(|reason| {
+        config.missing.extend(rows.into_iter().map(|row| (row, reason.clone())));
+        None
     })
+}
+
+/// Where the sides run, the main place first, and which places this machine does not have.
+fn places(args: &RunArgs, allowed: &[usize]) -> Result<Vec<Place>> {
+    let machine = Machine::new(allowed);
+    let main = match args.cpus.as_slice() {
+        [] => machine.choose().context("this process may use no CPU at all")?,
+        cpus => pin::named(cpus, allowed).map_err(|error| Usage(error.to_string()))?,
+    };
+    let wanted = match args.placement.as_slice() {
+        [] if args.preset == Preset::Quick || !args.cpus.is_empty() => vec![],
+        [] => place::Name::ALL.to_vec(),
+        named => named.to_vec(),
+    };
+    let places = machine.places(main, &wanted);
+    if places.iter().all(|place| place.placement.is_none()) {
+        let reasons: Vec<String> = (places.iter())
+            .filter(|place| wanted.iter().any(|name| name.tag() == place.tag))
+            .map(|place| format!("{}: {}", place.tag, place.what))
+            .collect();
+        return Err(Usage(reasons.join("; ")).into());
+    }
+    Ok(places)
+}
+
+/// The matched capacity first; a longer run also looks at what each transport has by itself.
+fn buffers(args: &RunArgs) -> Vec<Buffer> {
+    match args.buffer.as_slice() {
+        [] if args.preset == Preset::Quick => vec![MATCHED],
+        [] => vec![MATCHED, None],
+        named => named.to_vec(),
+    }
+}
+
+fn gaps(args: &RunArgs) -> Result<Vec<u64>> {
+    let gaps = args.gap.iter().map(|gap| match u64::try_from(gap.as_nanos()) {
+        Ok(gap @ 1..=1_000_000_000) => Ok(gap),
+        _ => Err(Usage(
+            "a silence is longer than nothing and at most 1s; the usual ones are 10us to 10ms"
+                .to_owned(),
+        )),
+    });
+    Ok(or(&gaps.collect::<Result<Vec<u64>, Usage>>()?, args.preset.gaps()))
+}
+
+/// What was named, in order and each once: a cell that was asked for twice is still one cell. Else the usual.
+fn or<T: Copy + Ord>(named: &[T], usual: Vec<T>) -> Vec<T> {
+    if named.is_empty() { usual } else { unique(named) }
 }
 
 /// The values in order, each once: a cell that was asked for twice is still one cell.
@@ -209,19 +284,22 @@ fn transports(names: &[String]) -> Result<Vec<&'static Transport>> {
         .collect())
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     // Short, because people copy it; unpredictable is not asked of it.
     let nanos = clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |time| time.tv_nsec() as u64);
     crate::pattern::mix(nanos ^ monotonic_ns()) % 1_000_000
 }
 
-fn dry_run(plan: &Plan) -> Result<Exit> {
+fn dry_run(plan: &Plan, places: &[Place]) -> Result<Exit> {
     let mut out = stdout().lock();
     for case in &plan.cases {
         writeln!(out, "{}", case.id())?;
     }
     for skip in &plan.skipped {
         writeln!(out, "{}: skipped, {}", skip.cell, skip.reason)?;
+    }
+    for place in places.iter().filter(|place| place.placement.is_none()) {
+        writeln!(out, "placement {}: absent, {}", place.tag, place.what)?;
     }
     writeln!(
         out,
@@ -232,16 +310,6 @@ fn dry_run(plan: &Plan) -> Result<Exit> {
         run::estimate(plan).as_secs()
     )?;
     Ok(Exit::Fine)
-}
-
-fn place(placement: Placement) -> String {
-    match placement {
-        Placement::TwoCpus { initiator, responder } => {
-            format!("initiator pinned to CPU {initiator}, responder to CPU {responder}")
-        }
-        Placement::OneCpu { cpu } => format!("both sides pinned to CPU {cpu}"),
-        Placement::Unpinned => "not pinned".to_owned(),
-    }
 }
 
 /// The arguments that repeat this run in this order.
@@ -258,7 +326,7 @@ fn arguments(args: &RunArgs, seed: u64) -> Vec<String> {
     given
 }
 
-fn commit() -> Option<&'static str> {
+pub(crate) fn commit() -> Option<&'static str> {
     Some(env!("IPC_BENCH_COMMIT")).filter(|commit| !commit.is_empty())
 }
 
@@ -274,8 +342,8 @@ fn build() -> Build {
 }
 
 /// What the pattern costs for one message of this size.
-fn touch(size: Size) -> Touch {
-    let pattern = Pattern::new(1);
+fn touch(size: Size, payload: Payload) -> Touch {
+    let pattern = Pattern::new(1, payload);
     let mut message = vec![0; size.0];
     let count = ((1 << 20) / size.0 as u64).clamp(8, 2000);
     let best = |work: &mut dyn FnMut(u64)| {

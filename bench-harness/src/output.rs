@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::report::{cells, html, markdown, record::Report};
+use crate::{
+    export::cells,
+    report::{html, markdown, record::Report},
+};
 
 /// Finds out now, not after minutes of measuring, whether a folder can be made in `parent`.
 pub(crate) fn probe(parent: &Path, name: &str) -> Result<()> {

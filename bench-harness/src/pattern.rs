@@ -8,8 +8,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::report::record::Payload;
+
 /// Odd, so that all words of a message differ; the bits of the golden ratio, so that they look unlike each other.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// What is left of the payload where only a header is written and compared.
+const HEADER: usize = 8;
 
 /// Which way a message goes; an echo of a message is not the answer to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub(crate) enum Direction {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pattern {
     key: u64,
+    /// How many bytes of a message are written and compared at most.
+    reach: usize,
 }
 
 /// A message that did not arrive as it was sent: the first wrong byte.
@@ -70,15 +77,20 @@ impl Replier {
 }
 
 impl Pattern {
-    pub(crate) fn new(key: u64) -> Self {
-        Self { key }
+    pub(crate) fn new(key: u64, payload: Payload) -> Self {
+        let reach = match payload {
+            Payload::Full => usize::MAX,
+            Payload::Header => HEADER,
+        };
+        Self { key, reach }
     }
 
-    /// Writes message `number` into the whole of `buf`.
+    /// Writes message `number` into `buf`.
     #[inline]
     pub(crate) fn fill(&self, direction: Direction, number: u64, buf: &mut [u8]) {
         let mut word = self.first_word(direction, number);
-        let (words, tail) = buf.as_chunks_mut::<8>();
+        let reach = buf.len().min(self.reach);
+        let (words, tail) = buf[..reach].as_chunks_mut::<8>();
         for slot in words {
             *slot = word.to_le_bytes();
             word = word.wrapping_add(STEP);
@@ -88,11 +100,12 @@ impl Pattern {
         }
     }
 
-    /// Compares every byte of `buf` with message `number`.
+    /// Compares `buf` with message `number`.
     #[inline]
     pub(crate) fn check(&self, direction: Direction, number: u64, buf: &[u8]) -> Result<(), Fault> {
         let mut word = self.first_word(direction, number);
         let mut difference = 0;
+        let buf = &buf[..buf.len().min(self.reach)];
         let (words, tail) = buf.as_chunks::<8>();
         for found in words {
             difference |= u64::from_le_bytes(*found) ^ word;
@@ -138,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_was_filled_checks_out() {
-        let pattern = Pattern::new(7);
+        let pattern = Pattern::new(7, Payload::Full);
         for size in SIZES {
             let mut buf = vec![0; size];
             pattern.fill(Direction::Request, 3, &mut buf);
@@ -148,7 +161,7 @@ mod tests {
 
     #[test]
     fn any_single_flipped_bit_is_found_at_its_place() {
-        let pattern = Pattern::new(7);
+        let pattern = Pattern::new(7, Payload::Full);
         let mut buf = vec![0; 67];
         pattern.fill(Direction::Reply, 9, &mut buf);
         for offset in 0..buf.len() {
@@ -165,16 +178,28 @@ mod tests {
     fn a_message_of_another_number_direction_or_sample_is_found() {
         for size in SIZES.into_iter().filter(|size| *size >= 8) {
             let mut buf = vec![0; size];
-            Pattern::new(7).fill(Direction::Request, 3, &mut buf);
-            assert!(Pattern::new(7).check(Direction::Request, 4, &buf).is_err());
-            assert!(Pattern::new(7).check(Direction::Reply, 3, &buf).is_err());
-            assert!(Pattern::new(8).check(Direction::Request, 3, &buf).is_err());
+            Pattern::new(7, Payload::Full).fill(Direction::Request, 3, &mut buf);
+            assert!(Pattern::new(7, Payload::Full).check(Direction::Request, 4, &buf).is_err());
+            assert!(Pattern::new(7, Payload::Full).check(Direction::Reply, 3, &buf).is_err());
+            assert!(Pattern::new(8, Payload::Full).check(Direction::Request, 3, &buf).is_err());
         }
     }
 
     #[test]
+    fn with_the_header_alone_the_rest_is_neither_written_nor_compared() {
+        let pattern = Pattern::new(7, Payload::Header);
+        let mut buf = [9; 64];
+        pattern.fill(Direction::Request, 3, &mut buf);
+        assert_eq!(buf[8..], [9; 56]);
+        buf[8] = 0;
+        assert_eq!(pattern.check(Direction::Request, 3, &buf), Ok(()));
+        buf[7] ^= 1;
+        assert_eq!(pattern.check(Direction::Request, 3, &buf).unwrap_err().offset, 7);
+    }
+
+    #[test]
     fn words_that_changed_places_are_found() {
-        let pattern = Pattern::new(1);
+        let pattern = Pattern::new(1, Payload::Full);
         let mut buf = vec![0; 4096];
         pattern.fill(Direction::Request, 0, &mut buf);
         buf.rotate_left(8);

@@ -6,10 +6,16 @@
 
 use std::{
     io,
-    os::{fd::AsFd, unix::net::UnixStream},
+    os::{
+        fd::AsFd,
+        unix::{net::UnixStream, process::CommandExt},
+    },
+    path::Path,
+    process,
 };
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use nix::{
     sys::{
         resource::{UsageWho, getrusage},
@@ -19,18 +25,19 @@ use nix::{
 };
 
 use crate::{
-    case::Case,
+    case::{Case, Scenario},
     clock::{process_cpu_ns, thread_cpu_ns},
-    control::{Answer, Command, Part, Usage, Wire},
+    control::{Answer, Command, Facts, Part, Task, Usage, Wire},
     interrupt, orphan,
     pattern::Pattern,
-    pin::{self, Placement},
-    scenario::{self, Batch},
+    pin,
+    scenario::{self, Batch, Pacer},
+    syscalls,
     transport::{self, Link, Role, Topology, Visit},
 };
 
 /// Which sides this process plays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sides {
     Initiator,
     Responder,
@@ -44,23 +51,57 @@ pub(crate) fn main(part: Sides, coordinator: i32) -> Result<()> {
     orphan::die_with(Pid::from_raw(coordinator))?;
     interrupt::reset()?;
     let mut wire = Wire::new(first);
-    let Some(Command::Open { case, key }) = wire.recv()? else {
+    let Some(Command::Open(task)) = wire.recv()? else {
         return Ok(());
     };
-    let topology = transport::find(&case.row.transport).map(|transport| transport.topology);
+    if let Some(program) = &task.program {
+        return become_program(program, part, &task, &mut wire, second);
+    }
+    if task.counted
+        && let Err(error) = syscalls::start()
+    {
+        return report(Err(error), false, &mut wire);
+    }
+    let topology = transport::find(&task.case.row.transport).map(|transport| transport.topology);
     match (part, topology) {
         (Sides::Both, Some(Topology::Threads)) => {
             let mut other = Wire::new(second);
-            let Some(Command::Open { .. }) = other.recv()? else {
+            let Some(Command::Open(_)) = other.recv()? else {
                 return Ok(());
             };
-            threads(&case, key, &mut wire, &mut other)
+            threads(&task, &mut wire, &mut other)
         }
-        (_, Some(Topology::Solo)) => solo(&case, key, &mut wire),
-        (Sides::Initiator, _) => process(&case, key, Role::Initiator, &mut wire, &second),
-        (Sides::Responder, _) => process(&case, key, Role::Responder, &mut wire, &second),
-        (Sides::Both, _) => bail!("{} does not run in one process", case.row),
+        (_, Some(Topology::Solo)) => solo(&task, &mut wire),
+        (Sides::Initiator, _) => play(&task, Role::Initiator, &mut wire, &second),
+        (Sides::Responder, _) => play(&task, Role::Responder, &mut wire, &second),
+        (Sides::Both, _) => bail!("{} does not run in one process", task.case.row),
     }
+}
+
+/// Has another program play this peer's sides, on the CPUs that they would have; it takes over the sockets.
+fn become_program(
+    program: &Path,
+    sides: Sides,
+    task: &Task,
+    wire: &mut Wire,
+    second: UnixStream,
+) -> Result<()> {
+    let cpus = task.case.placement.cpus();
+    match (sides, cpus) {
+        (Sides::Initiator, _) => pin::pin(cpu(&task.case, Role::Initiator))?,
+        (Sides::Responder, _) => pin::pin(cpu(&task.case, Role::Responder))?,
+        (Sides::Both, Some((initiator, responder))) => pin::pin_to(&[initiator, responder])?,
+        (Sides::Both, None) => {}
+    }
+    if sides == Sides::Both {
+        // The other side is told the same.
+        Wire::new(second).recv::<Command>()?;
+    }
+    let sides =
+        sides.to_possible_value().map_or(String::new(), |sides| sides.get_name().to_owned());
+    // Returns only if there is no such program.
+    let error = process::Command::new(program).args([sides, serde_json::to_string(task)?]).exec();
+    report(Err(error), false, wire)
 }
 
 fn socket(descriptor: std::os::fd::BorrowedFd<'_>) -> Result<UnixStream> {
@@ -70,36 +111,27 @@ fn socket(descriptor: std::os::fd::BorrowedFd<'_>) -> Result<UnixStream> {
     Ok(UnixStream::from(descriptor.try_clone_to_owned().context("taking over a control socket")?))
 }
 
-fn process(case: &Case, key: u64, role: Role, wire: &mut Wire, meet: &UnixStream) -> Result<()> {
+fn play(task: &Task, role: Role, wire: &mut Wire, meet: &UnixStream) -> Result<()> {
     // Before the transport stands, so that its memory is touched first from the CPU that uses it.
-    pin::pin(cpu(case, role))?;
+    pin::pin(cpu(&task.case, role))?;
     let mut opened = false;
     let player =
-        Player { case, key, role, wire: &mut *wire, scope: Scope::Process, opened: &mut opened };
-    let result = transport::connect(case, role, meet, player);
+        Player { task, role, wire: &mut *wire, scope: Scope::Process, opened: &mut opened };
+    let result = match task.case.scenario {
+        Scenario::Setup => player.set_up(meet),
+        _ => transport::connect(&task.case, role, meet, player),
+    };
     report(result, opened, wire)
 }
 
-fn threads(case: &Case, key: u64, first: &mut Wire, second: &mut Wire) -> Result<()> {
+fn threads(task: &Task, first: &mut Wire, second: &mut Wire) -> Result<()> {
     let scope = Scope::Thread;
     let (mut first_opened, mut second_opened) = (false, false);
-    let initiator = Player {
-        case,
-        key,
-        role: Role::Initiator,
-        wire: &mut *first,
-        scope,
-        opened: &mut first_opened,
-    };
-    let responder = Player {
-        case,
-        key,
-        role: Role::Responder,
-        wire: &mut *second,
-        scope,
-        opened: &mut second_opened,
-    };
-    let (ours, theirs) = match transport::connect_threads(case, initiator, responder) {
+    let (wire, opened) = (&mut *first, &mut first_opened);
+    let initiator = Player { task, role: Role::Initiator, wire, scope, opened };
+    let (wire, opened) = (&mut *second, &mut second_opened);
+    let responder = Player { task, role: Role::Responder, wire, scope, opened };
+    let (ours, theirs) = match transport::connect_threads(&task.case, initiator, responder) {
         Ok(results) => results,
         Err(error) => (Err(error), Ok(())),
     };
@@ -120,15 +152,13 @@ fn report(result: io::Result<()>, opened: bool, wire: &mut Wire) -> Result<()> {
 }
 
 fn cpu(case: &Case, role: Role) -> Option<usize> {
-    match (case.placement, role) {
-        (Placement::TwoCpus { initiator, .. }, Role::Initiator) => Some(initiator),
-        (Placement::TwoCpus { responder, .. }, Role::Responder) => Some(responder),
-        (Placement::OneCpu { cpu }, _) => Some(cpu),
-        (Placement::Unpinned, _) => None,
-    }
+    case.placement.cpus().map(|(initiator, responder)| match role {
+        Role::Initiator => initiator,
+        Role::Responder => responder,
+    })
 }
 
-/// Whose processor time and context switches count: a side that is a thread shares its process with the other.
+/// Whose processor time, context switches and system calls count: a side that is a thread shares its process with the other.
 #[derive(Clone, Copy, Debug)]
 enum Scope {
     Process,
@@ -143,19 +173,34 @@ impl Scope {
         };
         getrusage(who).map_or(Usage { cpu_ns, ..Usage::default() }, |usage| Usage {
             cpu_ns,
+            pacing_ns: 0,
             voluntary: usage.voluntary_context_switches() as u64,
             involuntary: usage.involuntary_context_switches() as u64,
         })
     }
 
+    fn calls(self) -> u64 {
+        match self {
+            Self::Process => syscalls::of_process(),
+            Self::Thread => syscalls::of_thread(),
+        }
+    }
+
     /// Runs `work` and adds to its part what it used.
-    fn measure(self, work: impl FnOnce() -> io::Result<Part>) -> io::Result<Part> {
+    fn measure(self, counted: bool, work: impl FnOnce() -> io::Result<Part>) -> io::Result<Part> {
         let before = self.usage();
+        let calls = self.calls();
         let part = work()?;
+        let calls = self.calls() - calls;
         let after = self.usage();
         Ok(Part {
+            calls: counted.then_some(calls),
             usage: Usage {
-                cpu_ns: after.cpu_ns.saturating_sub(before.cpu_ns),
+                cpu_ns: after
+                    .cpu_ns
+                    .saturating_sub(before.cpu_ns)
+                    .saturating_sub(part.usage.pacing_ns),
+                pacing_ns: part.usage.pacing_ns,
                 voluntary: after.voluntary.saturating_sub(before.voluntary),
                 involuntary: after.involuntary.saturating_sub(before.involuntary),
             },
@@ -164,47 +209,73 @@ impl Scope {
     }
 }
 
-/// Plays windows over a link as long as the coordinator asks for them.
+/// Plays windows as long as the coordinator asks for them.
 struct Player<'a> {
-    case: &'a Case,
-    key: u64,
+    task: &'a Task,
     role: Role,
     wire: &'a mut Wire,
     scope: Scope,
     opened: &'a mut bool,
 }
 
-impl Visit for Player<'_> {
-    fn visit(self, mut link: impl Link) -> io::Result<()> {
-        pin::pin(cpu(self.case, self.role)).map_err(io::Error::other)?;
+impl Player<'_> {
+    /// Says that the transport stands, then plays window after window, the first of which begins with message `first`.
+    fn windows(
+        self,
+        facts: Facts,
+        first: u64,
+        mut play: impl FnMut(Batch) -> io::Result<Part>,
+    ) -> io::Result<()> {
+        pin::pin(cpu(&self.task.case, self.role)).map_err(io::Error::other)?;
         *self.opened = true;
-        self.wire.send(&Answer::Opened { facts: link.facts() })?;
-        let mut buffer = vec![0; self.case.size.0];
-        let mut batch = Batch { pattern: Pattern::new(self.key), first: 0, count: 0 };
+        self.wire.send(&Answer::Opened { facts })?;
+        let mut batch = Batch { first, ..batch(self.task)? };
         while let Some(Command::Window { count }) = self.wire.recv()? {
             batch.count = count;
-            let part = self.scope.measure(|| {
-                scenario::play(self.case.scenario, self.role, &mut link, batch, &mut buffer)
-            })?;
+            let part = self.scope.measure(self.task.counted, || play(batch))?;
             batch.first += count;
             self.wire.send(&Answer::Done(Box::new(part)))?;
         }
         Ok(())
     }
+
+    /// Plays windows of setting up: as many connections as another window has messages.
+    fn set_up(self, meet: &UnixStream) -> io::Result<()> {
+        let (case, role) = (&self.task.case, self.role);
+        // Once beforehand, to find out whether it works and what it is.
+        let once = Batch { count: 1, ..batch(self.task)? };
+        let (_, facts) = scenario::setup(case, role, meet, once)?;
+        self.windows(facts, 1, |batch| Ok(scenario::setup(case, role, meet, batch)?.0))
+    }
 }
 
-fn solo(case: &Case, key: u64, wire: &mut Wire) -> Result<()> {
-    pin::pin(cpu(case, Role::Initiator))?;
-    let mut message = vec![0; case.size.0];
-    let mut window = transport::window(case);
-    wire.send(&Answer::Opened { facts: Default::default() })?;
-    let mut batch = Batch { pattern: Pattern::new(key), first: 0, count: 0 };
-    while let Some(Command::Window { count }) = wire.recv()? {
-        batch.count = count;
-        let part =
-            Scope::Process.measure(|| Ok(scenario::copy(batch, &mut message, &mut window)))?;
-        batch.first += count;
-        wire.send(&Answer::Done(Box::new(part)))?;
+impl Visit for Player<'_> {
+    fn visit(self, mut link: impl Link) -> io::Result<()> {
+        let (case, role) = (&self.task.case, self.role);
+        let mut buffer = vec![0; case.size.0];
+        self.windows(link.facts(), 0, |batch| {
+            scenario::play(case.scenario, role, &mut link, batch, &mut buffer)
+        })
     }
-    Ok(())
+}
+
+/// No messages yet, from the first one on.
+fn batch(task: &Task) -> io::Result<Batch> {
+    let cpus = pin::allowed().map_err(io::Error::other)?.len();
+    Ok(Batch {
+        pattern: Pattern::new(task.key, task.payload),
+        first: 0,
+        count: 0,
+        pacer: Pacer::new(&task.case, cpus),
+    })
+}
+
+fn solo(task: &Task, wire: &mut Wire) -> Result<()> {
+    let mut message = vec![0; task.case.size.0];
+    let mut window = transport::window(&task.case);
+    let (role, scope, mut opened) = (Role::Initiator, Scope::Process, false);
+    let player = Player { task, role, wire: &mut *wire, scope, opened: &mut opened };
+    let result = player
+        .windows(Facts::new(), 0, |batch| Ok(scenario::copy(batch, &mut message, &mut window)));
+    report(result, opened, wire)
 }

@@ -1,7 +1,5 @@
 //! Which CPUs the two sides run on, and putting a thread there.
 
-use std::fs;
-
 use anyhow::{Context, Result, bail};
 use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
@@ -19,6 +17,12 @@ pub(crate) enum Placement {
     OneCpu { cpu: usize },
     /// Wherever the scheduler puts them.
     Unpinned,
+    /// On the two threads of one core.
+    SmtSibling { initiator: usize, responder: usize },
+    /// On two cores that share their last cache.
+    SameCache { initiator: usize, responder: usize },
+    /// On two memory nodes.
+    OtherNode { initiator: usize, responder: usize },
 }
 
 impl Placement {
@@ -28,15 +32,30 @@ impl Placement {
             Self::TwoCpus { .. } => "two-cpus",
             Self::OneCpu { .. } => "one-cpu",
             Self::Unpinned => "unpinned",
+            Self::SmtSibling { .. } => "smt-sibling",
+            Self::SameCache { .. } => "same-cache",
+            Self::OtherNode { .. } => "other-node",
         }
     }
 
     /// Whether both sides can run at the same moment.
     pub(crate) fn parallel(self, cpus: usize) -> bool {
         match self {
-            Self::TwoCpus { .. } => true,
             Self::OneCpu { .. } => false,
             Self::Unpinned => cpus > 1,
+            _ => true,
+        }
+    }
+
+    /// The CPUs of the initiator and of the responder; `None` leaves it to the scheduler.
+    pub(crate) fn cpus(self) -> Option<(usize, usize)> {
+        match self {
+            Self::TwoCpus { initiator, responder }
+            | Self::SmtSibling { initiator, responder }
+            | Self::SameCache { initiator, responder }
+            | Self::OtherNode { initiator, responder } => Some((initiator, responder)),
+            Self::OneCpu { cpu } => Some((cpu, cpu)),
+            Self::Unpinned => None,
         }
     }
 }
@@ -50,50 +69,40 @@ pub(crate) fn allowed() -> Result<Vec<usize>> {
 
 /// Pins the calling thread to `cpu`; `None` leaves it where it is.
 pub(crate) fn pin(cpu: Option<usize>) -> Result<()> {
-    let Some(cpu) = cpu else { return Ok(()) };
-    let mut set = CpuSet::new();
-    set.set(cpu).with_context(|| format!("there is no CPU {cpu}"))?;
-    sched_setaffinity(Pid::from_raw(0), &set).with_context(|| format!("pinning to CPU {cpu}"))
+    cpu.map_or(Ok(()), |cpu| pin_to(&[cpu]))
 }
 
-/// The placement of a run: the CPUs the user named, or the first two allowed ones on different cores.
-pub(crate) fn choose(named: Option<&[usize]>, allowed: &[usize]) -> Result<Placement> {
-    match named {
-        Some([initiator, responder]) => {
-            for cpu in [initiator, responder] {
-                if !allowed.contains(cpu) {
-                    bail!("CPU {cpu} is not among those this process may use ({})", list(allowed));
-                }
-            }
-            Ok(two(*initiator, *responder))
+/// Keeps the calling thread on `cpus`.
+pub(crate) fn pin_to(cpus: &[usize]) -> Result<()> {
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        set.set(*cpu).with_context(|| format!("there is no CPU {cpu}"))?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &set)
+        .with_context(|| format!("pinning to CPU {}", list(cpus)))
+}
+
+/// The placement on the CPUs that the user named: one or two.
+pub(crate) fn named(cpus: &[usize], allowed: &[usize]) -> Result<Placement> {
+    for cpu in cpus {
+        if !allowed.contains(cpu) {
+            bail!("CPU {cpu} is not among those this process may use ({})", list(allowed));
         }
-        Some([cpu]) if allowed.contains(cpu) => Ok(Placement::OneCpu { cpu: *cpu }),
-        Some([cpu]) => {
-            bail!("CPU {cpu} is not among those this process may use ({})", list(allowed))
-        }
-        Some(_) => bail!("name one or two CPUs, such as --cpus 0,1"),
-        None => {
-            let first = *allowed.first().context("this process may use no CPU at all")?;
-            let siblings = siblings(first);
-            let other = allowed.iter().copied().find(|cpu| !siblings.contains(cpu));
-            Ok(two(first, other.or(allowed.get(1).copied()).unwrap_or(first)))
-        }
+    }
+    match *cpus {
+        [cpu] => Ok(Placement::OneCpu { cpu }),
+        [initiator, responder] => Ok(two(initiator, responder)),
+        _ => bail!("name one or two CPUs, such as --cpus 0,1"),
     }
 }
 
-fn two(initiator: usize, responder: usize) -> Placement {
+/// Two CPUs, which may be the same.
+pub(crate) fn two(initiator: usize, responder: usize) -> Placement {
     if initiator == responder {
         Placement::OneCpu { cpu: initiator }
     } else {
         Placement::TwoCpus { initiator, responder }
     }
-}
-
-/// The CPUs that share a core with `cpu`, itself included; just itself where the system does not say.
-fn siblings(cpu: usize) -> Vec<usize> {
-    let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
-    let listed = fs::read_to_string(path).map(|text| parse_list(&text)).unwrap_or_default();
-    if listed.is_empty() { vec![cpu] } else { listed }
 }
 
 /// Parses the kernel's lists of CPUs: `0-3,8`.
@@ -124,18 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_with_one_cpu_gets_the_one_cpu_placement() {
-        assert_eq!(choose(None, &[3]).unwrap(), Placement::OneCpu { cpu: 3 });
-        assert!(!choose(None, &[3]).unwrap().parallel(1));
-    }
-
-    #[test]
     fn a_cpu_that_may_not_be_used_is_refused_with_the_list_of_those_that_may() {
-        let error = choose(Some(&[0, 7]), &[0, 1]).unwrap_err().to_string();
+        let error = named(&[0, 7], &[0, 1]).unwrap_err().to_string();
         assert!(error.contains("CPU 7") && error.contains("0,1"), "{error}");
-        assert_eq!(
-            choose(Some(&[1, 0]), &[0, 1]).unwrap(),
-            Placement::TwoCpus { initiator: 1, responder: 0 }
-        );
+        assert!(named(&[0, 0, 0], &[0, 1]).is_err());
+        let two = Placement::TwoCpus { initiator: 1, responder: 0 };
+        assert_eq!(named(&[1, 0], &[0, 1]).unwrap(), two);
+        let one = named(&[0, 0], &[0, 1]).unwrap();
+        assert_eq!(one, Placement::OneCpu { cpu: 0 });
+        assert!(!one.parallel(2));
     }
 }

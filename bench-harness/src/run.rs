@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{
     case::Case,
     clock::Clock,
+    pattern::Fault,
     plan::{Plan, Step},
+    report::record::Calls,
     sample::{Effort, Sample, Stop},
     stats::rng::Rng,
 };
@@ -18,10 +20,16 @@ pub(crate) const LONGEST_SLOT: Duration = Duration::from_millis(1000);
 /// What starting and ending two processes costs, until it has been measured.
 const FIRST_OVERHEAD: Duration = Duration::from_millis(15);
 
+/// How long a pass that counts system calls lasts.
+const COUNTING: Duration = Duration::from_millis(15);
+
 /// Takes samples.
 pub(crate) trait Executor {
     /// One sample of `case`; `key` makes its messages unlike those of all others.
     fn sample(&mut self, case: &Case, key: u64, effort: Effort) -> Result<Sample, Stop>;
+
+    /// Counts the system calls of `case` for one message.
+    fn calls(&mut self, case: &Case, key: u64, effort: Effort) -> Result<Calls, Stop>;
 
     /// Whether the user wants the run to end.
     fn interrupted(&mut self) -> bool;
@@ -58,20 +66,41 @@ pub(crate) struct Outcome {
     /// Cases that could not run or broke, and why. They are not tried again.
     pub(crate) stopped: BTreeMap<usize, Stop>,
     pub(crate) checks: Vec<Check>,
+    /// Messages that did not arrive as they were sent, of cases whose samples do not hold them.
+    pub(crate) faults: BTreeMap<usize, Fault>,
+    /// What was counted, or why not; a case that was not reached is not in it.
+    pub(crate) calls: BTreeMap<usize, Result<Calls, String>>,
     pub(crate) early: Option<Early>,
     pub(crate) took: Duration,
 }
 
 /// The time that a plan needs at the very least.
 pub(crate) fn least_time(plan: &Plan) -> Duration {
-    (SHORTEST_SLOT + FIRST_OVERHEAD) * u32::try_from(plan.steps.len()).unwrap_or(u32::MAX)
+    let shortest = |step: &Step| fixed(plan, step).unwrap_or(SHORTEST_SLOT) + FIRST_OVERHEAD;
+    plan.steps.iter().map(shortest).sum()
 }
 
 /// The time that a plan takes if nothing holds it up.
 pub(crate) fn estimate(plan: &Plan) -> Duration {
-    let longest =
-        (plan.longest + FIRST_OVERHEAD) * u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
-    plan.budget.min(longest)
+    let longest = |step: &Step| match fixed(plan, step) {
+        Some(time) => time + FIRST_OVERHEAD,
+        None => plan.longest * case(plan, step).weight() + FIRST_OVERHEAD,
+    };
+    plan.budget.min(plan.steps.iter().map(longest).sum())
+}
+
+/// The time of a step that has a time of its own.
+fn fixed(plan: &Plan, step: &Step) -> Option<Duration> {
+    let counts = matches!(step, Step::Count { .. });
+    counts.then(|| COUNTING * case(plan, step).weight())
+}
+
+/// What a step is about.
+fn case<'a>(plan: &'a Plan, step: &Step) -> &'a Case {
+    match *step {
+        Step::Sample { case, .. } | Step::Count { case } => &plan.cases[case],
+        Step::Check { check, .. } => &plan.checks[check],
+    }
 }
 
 /// Carries out `plan`.
@@ -91,11 +120,10 @@ pub(crate) fn run(
     let mut overhead = FIRST_OVERHEAD;
     for (done, step) in plan.steps.iter().enumerate() {
         let key = keys.next();
-        let case = match *step {
-            Step::Sample { case, .. } if outcome.stopped.contains_key(&case) => continue,
-            Step::Sample { case, .. } => &plan.cases[case],
-            Step::Check { check, .. } => &plan.checks[check],
-        };
+        if outcome.left_out(step) {
+            continue;
+        }
+        let case = case(plan, step);
         let left = deadline.saturating_sub(clock.now());
         let Some(slot) = slot(left, plan, done, &outcome, overhead) else {
             outcome.early = Some(Early::OutOfTime);
@@ -103,41 +131,43 @@ pub(crate) fn run(
         };
         observer.next(done, plan.steps.len(), left, &describe(plan, step, case));
         let before = clock.now();
-        let result = if executor.interrupted() {
-            Err(Stop::Interrupted)
-        } else {
-            executor.sample(case, key, Effort::of(slot))
+        let effort = Effort::of(slot);
+        let result = match *step {
+            _ if executor.interrupted() => Err(Stop::Interrupted),
+            Step::Sample { round, case: number } => executor
+                .sample(case, key, effort)
+                .map(|sample| outcome.keep(sample, number, round, &case.id(), observer)),
+            Step::Check { check, when } => executor.sample(case, key, effort).map(|sample| {
+                outcome.checks.push(Check { check, when, value: sample.value });
+            }),
+            Step::Count { case: number } => executor.calls(case, key, effort).map(|calls| {
+                outcome.calls.insert(number, Ok(calls));
+            }),
         };
         let extra = (clock.now() - before).saturating_sub(slot);
         // A moving average: a single hiccup should not shorten all samples that follow.
         overhead = (overhead * 15 + extra) / 16;
         match (result, *step) {
+            (Ok(()), _) => {}
             (Err(Stop::Interrupted), _) => {
                 outcome.early = Some(Early::Interrupted);
                 break;
             }
-            (Ok(sample), Step::Sample { round, case }) => {
-                if let Some(fault) = &sample.fault {
-                    observer.note(&format!(
-                        "{}: message {} arrived wrong at byte {}",
-                        plan.cases[case].id(),
-                        fault.message,
-                        fault.offset
-                    ));
-                    outcome.stopped.insert(case, Stop::Failed("a byte was wrong".to_owned()));
+            (
+                Err(Stop::Wrong(fault)),
+                Step::Sample { case: number, .. } | Step::Count { case: number },
+            ) => {
+                outcome.wrong(&fault, number, &case.id(), observer);
+                outcome.faults.insert(number, fault);
+            }
+            (Err(Stop::Unavailable(reason) | Stop::Failed(reason)), Step::Count { case }) => {
+                outcome.calls.insert(case, Err(reason));
+            }
+            (Err(stop), Step::Sample { case: number, .. }) => {
+                if let Stop::Unavailable(reason) | Stop::Failed(reason) = &stop {
+                    observer.note(&format!("{}: {reason}; left out from here on", case.id()));
                 }
-                outcome.samples[case][round as usize] = Some(sample);
-            }
-            (Ok(sample), Step::Check { check, when }) => {
-                outcome.checks.push(Check { check, when, value: sample.value });
-            }
-            (Err(stop), Step::Sample { case, .. }) => {
-                let (Stop::Unavailable(reason) | Stop::Failed(reason)) = &stop else {
-                    continue;
-                };
-                observer
-                    .note(&format!("{}: {reason}; left out from here on", plan.cases[case].id()));
-                outcome.stopped.insert(case, stop);
+                outcome.stopped.insert(number, stop);
             }
             (Err(_), Step::Check { .. }) => {}
         }
@@ -146,7 +176,35 @@ pub(crate) fn run(
     outcome
 }
 
-/// The time of the next sample, so that all that are left fit into what is left; `None` if they cannot.
+impl Outcome {
+    /// Whether a step is about a case that broke before.
+    fn left_out(&self, step: &Step) -> bool {
+        matches!(step, Step::Sample { case, .. } | Step::Count { case } if self.stopped.contains_key(case))
+    }
+
+    /// Keeps a sample. One with a wrong byte is the last of its case: the evidence.
+    fn keep(
+        &mut self,
+        sample: Sample,
+        case: usize,
+        round: u32,
+        id: &str,
+        observer: &mut dyn Observer,
+    ) {
+        if let Some(fault) = &sample.fault {
+            self.wrong(fault, case, id, observer);
+        }
+        self.samples[case][round as usize] = Some(sample);
+    }
+
+    fn wrong(&mut self, fault: &Fault, case: usize, id: &str, observer: &mut dyn Observer) {
+        let Fault { message, offset, .. } = fault;
+        observer.note(&format!("{id}: message {message} arrived wrong at byte {offset}"));
+        self.stopped.insert(case, Stop::Failed("a byte was wrong".to_owned()));
+    }
+}
+
+/// The time of the next step, so that all that are left fit into what is left; `None` if they cannot.
 fn slot(
     left: Duration,
     plan: &Plan,
@@ -154,14 +212,20 @@ fn slot(
     outcome: &Outcome,
     overhead: Duration,
 ) -> Option<Duration> {
-    let steps = plan.steps[done..].iter().filter(
-        |step| !matches!(step, Step::Sample { case, .. } if outcome.stopped.contains_key(case)),
-    );
-    let count = u32::try_from(steps.count()).unwrap_or(u32::MAX).max(1);
-    // One overhead is kept back, so that a hiccup in the last sample does not break the promise.
-    let slot = (left.saturating_sub(overhead) / count).saturating_sub(overhead).min(plan.longest);
-    if slot >= SHORTEST_SLOT {
-        return Some(slot);
+    // One overhead is kept back, so that a hiccup in the last step does not break the promise.
+    let mut reserved = overhead;
+    let mut shares = 0;
+    for step in plan.steps[done..].iter().filter(|step| !outcome.left_out(step)) {
+        reserved += overhead + fixed(plan, step).unwrap_or_default();
+        shares += if fixed(plan, step).is_some() { 0 } else { case(plan, step).weight() };
+    }
+    let step = &plan.steps[done];
+    let weight = case(plan, step).weight();
+    let slot = fixed(plan, step).unwrap_or_else(|| {
+        (left.saturating_sub(reserved) / shares.max(1)).min(plan.longest) * weight
+    });
+    if slot >= SHORTEST_SLOT || fixed(plan, step).is_some() {
+        return (left >= slot + overhead).then_some(slot);
     }
     // Late: the samples that still fit are taken at their shortest.
     (left >= SHORTEST_SLOT + overhead).then_some(SHORTEST_SLOT)
@@ -170,6 +234,7 @@ fn slot(
 fn describe(plan: &Plan, step: &Step, case: &Case) -> String {
     match step {
         Step::Sample { round, .. } => format!("round {}/{} {}", round + 1, plan.rounds, case.id()),
+        Step::Count { .. } => format!("counting system calls: {}", case.id()),
         Step::Check { when, .. } => format!("floor, {when}: {}", case.id()),
     }
 }
@@ -179,20 +244,29 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::{clock::tests::FakeClock, plan::tests::config};
+    use crate::{case::Scenario, clock::tests::FakeClock, plan::tests::config};
 
     /// Takes as long as it is told to, plus ten milliseconds, and answers by a rule.
     struct Mock<F> {
         clock: Rc<FakeClock>,
         ran: Vec<String>,
+        slots: Vec<(String, Duration)>,
         rule: F,
     }
 
     impl<F: FnMut(&Case) -> Result<Sample, Stop>> Executor for Mock<F> {
         fn sample(&mut self, case: &Case, _key: u64, effort: Effort) -> Result<Sample, Stop> {
-            self.clock.advance(effort.warmup + effort.measure + Duration::from_millis(10));
+            let slot = effort.warmup + effort.measure;
+            self.clock.advance(slot + Duration::from_millis(10));
+            self.slots.push((case.id(), slot));
             self.ran.push(case.id());
             (self.rule)(case)
+        }
+
+        fn calls(&mut self, case: &Case, _key: u64, effort: Effort) -> Result<Calls, Stop> {
+            self.clock.advance(effort.warmup + effort.measure + Duration::from_millis(10));
+            self.ran.push(format!("calls of {}", case.id()));
+            (self.rule)(case).map(|_| Calls { initiator: 2.0, responder: 2.0, messages: 10 })
         }
 
         fn interrupted(&mut self) -> bool {
@@ -214,11 +288,19 @@ mod tests {
         plan: &Plan,
         rule: impl FnMut(&Case) -> Result<Sample, Stop>,
     ) -> (Outcome, Vec<String>, Vec<String>) {
+        let (outcome, mock, notes) = observe(plan, rule);
+        (outcome, mock.ran, notes)
+    }
+
+    fn observe<F: FnMut(&Case) -> Result<Sample, Stop>>(
+        plan: &Plan,
+        rule: F,
+    ) -> (Outcome, Mock<F>, Vec<String>) {
         let clock = Rc::new(FakeClock::default());
-        let mut mock = Mock { clock: Rc::clone(&clock), ran: vec![], rule };
+        let mut mock = Mock { clock: Rc::clone(&clock), ran: vec![], slots: vec![], rule };
         let mut notes = Notes::default();
         let outcome = run(plan, &mut mock, &*clock, &mut notes);
-        (outcome, mock.ran, notes.0)
+        (outcome, mock, notes.0)
     }
 
     fn good(value: f64) -> Result<Sample, Stop> {
@@ -244,6 +326,59 @@ mod tests {
         assert_eq!(outcome.early, Some(Early::OutOfTime));
         assert!(outcome.took <= plan.budget);
         assert!(ran.len() > 10 && ran.len() < plan.steps.len());
+    }
+
+    #[test]
+    fn a_slow_pace_gets_more_time_and_counting_a_little_of_its_own_within_the_budget() {
+        let mut config = config(&["pipe", "unix", "flag"], 3);
+        config.scenarios = vec![Scenario::Pingpong, Scenario::Paced, Scenario::IdleWake];
+        config.counted = true;
+        let plan = Plan::new(&config);
+        let (outcome, mock, _) = observe(&plan, |_| good(1.0));
+        assert_eq!(mock.ran.len(), plan.steps.len());
+        assert!(outcome.took <= plan.budget && outcome.took >= plan.budget * 9 / 10);
+        let slot = |id: &str| mock.slots.iter().find(|(ran, _)| ran == id).unwrap().1.as_secs_f64();
+        let usual = slot("pingpong/64B/pipe/block");
+        for (id, times) in [
+            ("paced@1k/64B/pipe/block", 4.0),
+            ("paced@10k/64B/pipe/block", 1.0),
+            ("idle-wake@1ms/64B/pipe/block", 2.0),
+            ("idle-wake@10ms/64B/pipe/block", 3.0),
+        ] {
+            let ratio = slot(id) / usual;
+            // The rest of the budget is divided anew before each sample.
+            assert!((ratio / times - 1.0).abs() < 0.1, "{id}: {ratio} instead of {times}");
+        }
+        let counts = mock.ran.iter().filter(|ran| ran.starts_with("calls of")).count();
+        let counted = plan.cases.iter().filter(|case| case.row.replica == 0).count();
+        assert_eq!((counts, outcome.calls.len()), (counted, counted));
+    }
+
+    #[test]
+    fn what_a_count_refuses_is_kept_and_a_wrong_byte_in_it_is_a_fault() {
+        let mut config = config(&["pipe", "unix"], 1);
+        config.counted = true;
+        let plan = Plan::new(&config);
+        let number = |id: &str| plan.cases.iter().position(|case| case.id() == id).unwrap();
+        let (refused, wrong) = ("pingpong/64B/pipe/block", "stream/64B/unix/spin");
+        let fault = Fault { message: 3, offset: 9, expected: 1, found: 2 };
+        // Of one round, the counts are the first thing that happens.
+        let (mut counts, steps) = (plan.checks.len(), plan.steps.len());
+        let (outcome, ran, notes) = carry_out(&plan, |case| {
+            counts += 1;
+            match case.id() {
+                id if counts < steps / 2 && id == refused => {
+                    Err(Stop::Unavailable("no filter".to_owned()))
+                }
+                id if counts < steps / 2 && id == wrong => Err(Stop::Wrong(fault.clone())),
+                _ => good(1.0),
+            }
+        });
+        assert_eq!(outcome.calls[&number(refused)], Err("no filter".to_owned()));
+        assert!(ran.iter().any(|id| id == refused), "it is measured all the same");
+        assert_eq!(outcome.faults[&number(wrong)], fault);
+        assert!(!ran.iter().any(|id| id == wrong), "it is not measured any more");
+        assert!(notes.iter().any(|note| note.contains(wrong) && note.contains("byte 9")));
     }
 
     #[test]

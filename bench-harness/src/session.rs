@@ -19,9 +19,10 @@ use std::{
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::{
-    case::Case,
-    control::{self, Answer, Command, Facts, Part},
+    case::{Case, Scenario},
+    control::{self, Answer, Command, Facts, Part, Task},
     interrupt::Interrupt,
+    report::record::{Calls, Payload},
     sample::{self, Effort, Sample, Session, Stop},
     transport::{self, Topology},
 };
@@ -39,13 +40,34 @@ pub(crate) struct Processes<'a> {
     pub(crate) interrupt: &'a Interrupt,
     /// The longest a window may take before the row counts as hung.
     pub(crate) watchdog: Option<Duration>,
+    /// How much of a message is written and compared.
+    pub(crate) payload: Payload,
+    /// What plays the rows in Go, if it could be built.
+    pub(crate) go: Option<PathBuf>,
+}
+
+impl<'a> Processes<'a> {
+    /// Two peers for `case` that stay until they are dropped; `key` makes their messages unlike those of all others.
+    pub(crate) fn open(&self, case: &Case, key: u64) -> Result<impl Session + use<'a>, Stop> {
+        self.start(case, key, false)
+    }
+
+    fn start(&self, case: &Case, key: u64, counted: bool) -> Result<Peers<'a>, Stop> {
+        let watchdog = self.watchdog.unwrap_or(WINDOW);
+        let in_go = transport::find(&case.row.transport).is_some_and(|transport| transport.go);
+        let program = if in_go { self.go.clone() } else { None };
+        let task = Task { case: case.clone(), key, payload: self.payload, counted, program };
+        Peers::start(&task, self.interrupt, watchdog)
+    }
 }
 
 impl crate::run::Executor for Processes<'_> {
     fn sample(&mut self, case: &Case, key: u64, effort: Effort) -> Result<Sample, Stop> {
-        let watchdog = self.watchdog.unwrap_or(WINDOW);
-        let mut peers = Peers::start(case, key, self.interrupt, watchdog)?;
-        sample::take(&mut peers, case.scenario, case.size.0, effort)
+        sample::take(&mut self.start(case, key, false)?, case, effort)
+    }
+
+    fn calls(&mut self, case: &Case, key: u64, effort: Effort) -> Result<Calls, Stop> {
+        sample::count(&mut self.start(case, key, true)?, case, effort)
     }
 
     fn interrupted(&mut self) -> bool {
@@ -60,8 +82,11 @@ struct Peers<'a> {
     facts: Facts,
     interrupt: &'a Interrupt,
     watchdog: Duration,
-    /// Peers that are being set up may hold something that only they can remove, so they are not killed at once.
+    /// Peers that set something up may hold what only they can remove, so they are not killed at once.
     opening: bool,
+    /// Whether the transport makes files that can be found by name, which a peer that is killed leaves behind.
+    #[cfg(feature = "peers")]
+    names: bool,
 }
 
 /// The coordinator's end of a control socket, with what has been read of the next line.
@@ -71,12 +96,7 @@ struct Wire {
 }
 
 impl<'a> Peers<'a> {
-    fn start(
-        case: &Case,
-        key: u64,
-        interrupt: &'a Interrupt,
-        watchdog: Duration,
-    ) -> Result<Self, Stop> {
+    fn start(task: &Task, interrupt: &'a Interrupt, watchdog: Duration) -> Result<Self, Stop> {
         let mut peers = Self {
             children: vec![],
             wires: vec![],
@@ -84,11 +104,16 @@ impl<'a> Peers<'a> {
             interrupt,
             watchdog,
             opening: true,
+            #[cfg(feature = "peers")]
+            names: transport::find(&task.case.row.transport)
+                .is_some_and(|transport| transport.peer),
         };
-        peers.spawn(case).map_err(|error| Stop::Failed(format!("starting peers: {error}")))?;
+        peers
+            .spawn(&task.case)
+            .map_err(|error| Stop::Failed(format!("starting peers: {error}")))?;
         for wire in &mut peers.wires {
             // A peer that could not start has hung up; collecting the answers says so.
-            let _ = wire.send(&Command::Open { case: case.clone(), key });
+            let _ = wire.send(&Command::Open(task.clone()));
         }
         let answers = peers.collect(OPENING)?;
         for answer in answers.into_iter().rev() {
@@ -101,7 +126,7 @@ impl<'a> Peers<'a> {
                 }
             }
         }
-        peers.opening = false;
+        peers.opening = task.case.scenario == Scenario::Setup;
         Ok(peers)
     }
 
@@ -259,7 +284,7 @@ impl Drop for Peers<'_> {
             for wire in &self.wires {
                 let _ = wire.socket.shutdown(std::net::Shutdown::Write);
             }
-            // Each answers once it stands, then sees the hang-up and leaves.
+            // Each answers once it is through, then sees the hang-up and leaves.
             let deadline = Instant::now() + GRACE;
             for wire in &mut self.wires {
                 wire.drain(deadline);
@@ -269,6 +294,10 @@ impl Drop for Peers<'_> {
             // It may have ended by itself; either way it is reaped.
             let _ = child.kill();
             let _ = child.wait();
+        }
+        #[cfg(feature = "peers")]
+        if let Some(initiator) = self.children.first().filter(|_| self.names) {
+            transport::sweep(initiator.id());
         }
     }
 }

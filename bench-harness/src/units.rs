@@ -66,6 +66,20 @@ pub(crate) fn message_size(text: &str) -> Result<Size, String> {
     }
 }
 
+/// The capacity of a buffer, or `None` for the one a transport has by itself.
+pub(crate) type Buffer = Option<Size>;
+
+/// A capacity, or `own`.
+pub(crate) fn buffer(text: &str) -> Result<Buffer, String> {
+    match text {
+        "own" => Ok(None),
+        text => match text.parse()? {
+            Size(0) => Err("a buffer has at least one byte; the usual one is 1MiB".to_owned()),
+            size => Ok(Some(size)),
+        },
+    }
+}
+
 /// A span of time such as `20us`, `1.5ms`, `60s` or `2min`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
@@ -80,6 +94,67 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let number: f64 =
         number.parse().map_err(|_| format!("`{text}` is no time; write 20us, 5ms, 60s or 2min"))?;
     Duration::try_from_secs_f64(number * seconds).map_err(|_| format!("`{text}` is no usable time"))
+}
+
+/// A rate in messages a second: `1k`, `10k`, `2500`.
+pub(crate) fn messages(text: &str) -> Result<u32, String> {
+    let (digits, factor) = text.strip_suffix('k').map_or((text, 1), |digits| (digits, 1_000));
+    let number: Option<u32> =
+        digits.parse().ok().and_then(|number: u32| number.checked_mul(factor));
+    number.filter(|rate| (1..=10_000_000).contains(rate)).ok_or_else(|| {
+        format!("`{text}` is no rate; write 500, 1k or 10k messages a second, at most 10000k")
+    })
+}
+
+/// A count as [`messages`] reads it.
+pub(crate) fn count(number: u32) -> String {
+    if number >= 1_000 && number.is_multiple_of(1_000) {
+        format!("{}k", number / 1_000)
+    } else {
+        number.to_string()
+    }
+}
+
+/// Nanoseconds as [`duration`] reads them, without loss: `10us`.
+pub(crate) fn time(nanos: u64) -> String {
+    for (unit, name) in [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")] {
+        if nanos >= unit && nanos.is_multiple_of(unit) {
+            return format!("{}{name}", nanos / unit);
+        }
+    }
+    format!("{nanos}ns")
+}
+
+/// Bytes a second.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub(crate) struct Rate(pub(crate) f64);
+
+/// A rate such as `500MB/s` or `1.5GB/s`, in powers of ten as it is printed.
+pub(crate) fn parse_rate(text: &str) -> Result<Rate, String> {
+    let wrong = || format!("`{text}` is no rate; write 500MB/s or 1.5GB/s");
+    let (number, unit) = split(text);
+    let factor = match unit {
+        "kB/s" => 1e3,
+        "MB/s" => 1e6,
+        "GB/s" => 1e9,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    Ok(Rate(number * factor))
+}
+
+/// The time of one message, such as `1us/msg`; `/msg` may be left out.
+pub(crate) fn per_message(text: &str) -> Result<Duration, String> {
+    duration(text.strip_suffix("/msg").unwrap_or(text))
+}
+
+/// A share such as `10%`.
+pub(crate) fn percentage(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    number
+        .filter(|share| (0.0..=1000.0).contains(share))
+        .map(|share| share / 100.0)
+        .ok_or_else(|| format!("`{text}` is no percentage; write 10%"))
 }
 
 /// Nanoseconds in the unit in which they are easiest to read, three significant digits.
@@ -98,6 +173,16 @@ pub(crate) fn rate(bytes_per_second: f64) -> String {
         format!("{} GB/s", significant(bytes_per_second / 1e9))
     } else {
         format!("{} MB/s", significant(bytes_per_second / 1e6))
+    }
+}
+
+/// A figure without the zeros behind its point: `1.00 µs` is a measurement, `1 µs` a place on an axis.
+pub(crate) fn plain(text: &str) -> String {
+    match text.split_once(' ') {
+        Some((number, unit)) if number.contains('.') => {
+            format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -153,6 +238,18 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_is_read_as_it_is_printed() {
+        assert_eq!(parse_rate("1.5GB/s").unwrap(), Rate(1.5e9));
+        assert_eq!(parse_rate("500 MB/s").unwrap(), Rate(5e8));
+        assert!(parse_rate("500").unwrap_err().contains("500MB/s"));
+        assert_eq!(per_message("1us/msg").unwrap(), Duration::from_micros(1));
+        assert_eq!(per_message("20us").unwrap(), Duration::from_micros(20));
+        assert_eq!(percentage("10%").unwrap(), 0.1);
+        assert!(percentage("0.1").unwrap_err().contains("10%"));
+        assert!(percentage("-5%").is_err());
+    }
+
+    #[test]
     fn numbers_show_three_significant_digits() {
         for (value, text) in
             [(0.01234, "0.0123"), (9.996, "10.0"), (12.34, "12.3"), (999.6, "1000"), (4.0, "4.00")]
@@ -161,5 +258,22 @@ mod tests {
         }
         assert_eq!(nanos(54_321.0), "54.3 µs");
         assert_eq!(rate(4.4e9), "4.40 GB/s");
+    }
+
+    #[test]
+    fn a_rate_and_a_gap_read_back_as_they_were_written() {
+        for (text, rate) in [("1k", 1_000), ("2500", 2_500), ("10000k", 10_000_000)] {
+            assert_eq!(messages(text).unwrap(), rate);
+            assert_eq!(count(rate), text);
+        }
+        for text in ["0", "", "1M", "-1k", "10001k", "99999999999k"] {
+            assert!(messages(text).is_err(), "{text}");
+        }
+        for (text, nanos) in
+            [("10us", 10_000), ("10ms", 10_000_000), ("1500ns", 1_500), ("2s", 2_000_000_000)]
+        {
+            assert_eq!(duration(text).unwrap().as_nanos(), u128::from(nanos));
+            assert_eq!(time(nanos), text);
+        }
     }
 }

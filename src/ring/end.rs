@@ -170,10 +170,10 @@ impl End {
     ///
     /// The announcement and the look at `attention` pair with `attention` and the look at the announcement in
     /// [`close`](Controlled::close), with the same fences as sleeping and waking: either the publisher sees that the end was
-    /// closed, or whoever closes sees that bytes are under way.
+    /// closed, or whoever closes sees that bytes are under way. `fences` are this end's, for a caller that knows them.
     #[inline(always)]
-    pub(crate) fn may_publish(&self) -> bool {
-        self.announce_publishing();
+    pub(crate) fn may_publish(&self, fences: Fences) -> bool {
+        self.announce_publishing(fences);
         let calm = self.calm();
         if !calm {
             self.publish_nothing();
@@ -183,10 +183,10 @@ impl End {
 
     /// The announcement by itself, for who looks at `attention` more closely.
     #[inline(always)]
-    pub(crate) fn announce_publishing(&self) {
+    pub(crate) fn announce_publishing(&self, fences: Fences) {
         self.publishing.store(1, Ordering::Relaxed);
         // ORDER(E7): pairs with `close`.
-        self.fences.after_publishing();
+        fences.after_publishing();
     }
 
     /// The bytes are published. A fence and [`say_what_was_left`](Self::say_what_was_left) must follow.

@@ -19,6 +19,7 @@ mod message;
 mod models;
 mod options;
 mod peer;
+mod planted;
 mod pollable;
 #[cfg(feature = "portable")]
 pub mod portable;
@@ -35,6 +36,8 @@ pub use doorbell::pollable::Doorbell;
 pub use in_place::{Grant, Span};
 #[cfg(all(target_os = "linux", not(loom)))]
 pub use meet::Listener;
+#[cfg(all(target_os = "linux", not(loom), feature = "rpc"))]
+pub(crate) use meet::{claim, dial, leave};
 pub use options::Options;
 pub use pollable::Pollable;
 pub use reader::Reader;

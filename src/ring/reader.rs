@@ -16,7 +16,7 @@ use super::{
     in_place::as_uninit,
     residency,
     stats::Stats,
-    wait::Fences,
+    wait::{Fences, soon},
     waiting::{Failure, Waited, Waiting, Want},
 };
 use crate::{
@@ -26,6 +26,8 @@ use crate::{
 
 /// Most bytes of one read that are copied before their space is given back, so that the writer can go on meanwhile.
 const CHUNK: usize = 64 << 10;
+/// What a writer writes at once and a reader can wait for whole; of more it takes what there is.
+const SHORT: usize = 4 << 10;
 
 /// The reading end of a [`ring`](crate::ring()).
 ///
@@ -58,6 +60,9 @@ pub struct Reader {
     ended: Option<Option<Error>>,
     /// Somebody polls this end.
     polled: bool,
+    /// What every call would have to ask is settled in favour of the short way: the sleeper pays for the fences, the
+    /// memory is in one piece, and nobody polls.
+    plain: bool,
     pub(super) max_message: u32,
     /// A message longer than the ring that is not complete: its length, and what came of it.
     pub(super) unfinished: Option<(usize, Vec<u8>)>,
@@ -67,10 +72,11 @@ pub struct Reader {
 
 impl Reader {
     pub(crate) fn new(areas: Arc<Areas>, options: &Options, fences: Fences, pos: u64) -> Self {
-        let mut waiting = Waiting::new(options.wait, areas.data().capacity());
+        let mut waiting = Waiting::new(options.wait, areas.data().capacity(), pos);
         waiting.stats.memory = residency::settle(&areas, options.residency);
         let end = Arc::new(End::new(areas.clone(), Role::Consumer, fences));
         Self {
+            plain: fences == Fences::Sleeper && areas.data().is_mirrored(),
             core: Consumer::new(areas, pos),
             end,
             waiting,
@@ -86,7 +92,15 @@ impl Reader {
     pub(crate) fn set_pollable(&mut self, light: Light) {
         self.end.set_light(light);
         self.polled = true;
+        self.plain = false;
         self.settle();
+    }
+
+    /// Takes what comes at once, and never waits for more of it: for requests that somebody wants answered. A caller
+    /// with a limited number of them in flight would wait for this end, and this end for more from the caller.
+    #[cfg(feature = "rpc")]
+    pub(crate) fn expect_a_conversation(&mut self) {
+        self.waiting.patience.stay_close();
     }
 
     /// Bytes the ring holds at most.
@@ -104,6 +118,49 @@ impl Reader {
 
     #[inline(always)]
     fn read_bytes(&mut self, buf: &mut [u8], block: bool) -> io::Result<usize> {
+        let there = self.core.cached_available().min(buf.len() as u64) as usize;
+        if self.take_quickly(&mut buf[..there]) {
+            return Ok(there);
+        }
+        self.read_with_care(buf, block)
+    }
+
+    /// As [`take_quickly`](Self::take_quickly), for what may still be on its way.
+    fn take_soon(&mut self, buf: &mut [u8]) -> bool {
+        buf.len() <= SHORT
+            && self.end.calm()
+            && self.comes_soon(buf.len() as u64, true)
+            && self.take_quickly(buf)
+    }
+
+    /// Fills `buf` with what starts `ahead` bytes behind the read position; so many bytes are there.
+    #[inline(always)]
+    pub(super) fn get(&self, ahead: u64, buf: &mut [u8]) {
+        if self.plain && ahead + buf.len() as u64 <= self.core.cached_available() {
+            // SAFETY: so many are there, and a plain ring is mirrored.
+            unsafe { self.core.get_whole(ahead, as_uninit(buf)) };
+        } else {
+            self.core.get(ahead, as_uninit(buf));
+        }
+    }
+
+    /// Fills `buf` with what is known to be there, unless it is empty, or anything stands in the way.
+    #[inline(always)]
+    fn take_quickly(&mut self, buf: &mut [u8]) -> bool {
+        let n = buf.len() as u64;
+        // Nothing wraps around to more than there can be.
+        let fits = n.wrapping_sub(1) < self.core.cached_available() && buf.len() <= CHUNK;
+        let quick = fits && self.plain && self.end.calm();
+        if quick {
+            // SAFETY: so many are there, and a plain ring is mirrored.
+            unsafe { self.core.get_whole(0, as_uninit(buf)) };
+            self.core.release(n);
+            self.waiting.notify(&self.end, Fences::Sleeper, self.end.peer(), self.core.pos());
+        }
+        quick
+    }
+
+    fn read_with_care(&mut self, buf: &mut [u8], block: bool) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
         }
@@ -124,6 +181,18 @@ impl Reader {
         n
     }
 
+    /// [`Read::read_exact`] for what does not come in one piece.
+    fn read_in_pieces(&mut self, buf: &mut [u8]) -> io::Result<()> {
+        let mut done = 0;
+        while done < buf.len() {
+            match self.read_with_care(&mut buf[done..], true)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                n => done += n,
+            }
+        }
+        Ok(())
+    }
+
     fn take_in_parts(&mut self, buf: &mut [u8]) -> usize {
         let mut done = 0;
         // What is there now, and not what comes meanwhile: a read ends.
@@ -139,8 +208,7 @@ impl Reader {
     #[inline(always)]
     pub(super) fn release(&mut self, n: u64) {
         self.core.release(n);
-        self.waiting.stats.bytes += n;
-        self.waiting.notify(&self.end, self.end.peer(), self.core.pos());
+        self.waiting.notify(&self.end, self.end.fences(), self.end.peer(), self.core.pos());
         if self.polled {
             self.settle();
         }
@@ -150,14 +218,44 @@ impl Reader {
     /// behind them, and 0 that it ended.
     #[inline]
     pub(super) fn readable(&mut self, need: u64, block: bool) -> io::Result<u64> {
-        if self.end.calm() && self.core.cached_available() >= need {
-            return Ok(self.core.cached_available());
+        if self.end.calm() {
+            if self.core.cached_available() >= need {
+                return Ok(self.core.cached_available());
+            }
+            if self.comes_soon(need, block) {
+                return Ok(self.core.cached_available());
+            }
         }
         let there = self.readable_slow(need, block);
         if self.polled {
             self.settle();
         }
         there.map_err(|failure| self.failed(failure))
+    }
+
+    /// Looks whether `need` bytes are there by now, or come within a few looks: the way of a conversation, in which nothing
+    /// that takes time may stand between a byte's coming and its being read. For an end that is calm, which has neither a
+    /// deadline nor an answer of its own; whatever else there is to see is left to [`readable_slow`](Self::readable_slow).
+    fn comes_soon(&mut self, need: u64, block: bool) -> bool {
+        match self.core.refresh() {
+            Ok(there) if there < need => {}
+            looked => return looked.is_ok(),
+        }
+        if !block || !self.waiting.patience.looks(self.end.own(), self.end.peer()) {
+            return false;
+        }
+        let core = &mut self.core;
+        let mut found = 0;
+        if !soon(|| {
+            found = core.refresh().unwrap_or(0);
+            found >= need
+        }) {
+            return false;
+        }
+        self.waiting.stats.spins_won += 1;
+        let enough = core.capacity() / 4;
+        self.waiting.patience.gather(found, enough, || core.refresh().unwrap_or(0));
+        true
     }
 
     fn readable_slow(&mut self, need: u64, block: bool) -> Result<u64, Failure> {
@@ -274,7 +372,7 @@ impl Reader {
 
     /// What this end has done so far.
     pub fn stats(&self) -> Stats {
-        self.waiting.stats(self.core.cached_available())
+        self.waiting.stats(self.core.cached_available(), self.core.pos())
     }
 }
 
@@ -292,6 +390,15 @@ impl Read for Reader {
     #[inline]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.read_bytes(buf, true)
+    }
+
+    #[inline]
+    fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
+        if self.take_quickly(buf) || self.take_soon(buf) {
+            Ok(())
+        } else {
+            self.read_in_pieces(buf)
+        }
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {

@@ -7,7 +7,7 @@ use super::{
     doorbell::Woke,
     end::{End, attention},
     stats::Stats,
-    wait::{DOZE, Looked, Notifier, Patience, Sleeper, Wait},
+    wait::{DOZE, Fences, Looked, Notifier, Patience, Sleeper, Wait},
 };
 use crate::{error::Error, sys::clock::Moment};
 
@@ -28,6 +28,8 @@ pub(crate) struct Waiting {
     pub(crate) stats: Stats,
     /// The end's light is known to be on.
     pub(super) raised: bool,
+    /// The position at which this end began.
+    first: u64,
 }
 
 /// The positions of the peer that a sleeper hopes for.
@@ -75,21 +77,22 @@ impl From<Error> for Failure {
 }
 
 impl Waiting {
-    pub(crate) fn new(wait: Wait, capacity: u64) -> Self {
+    pub(crate) fn new(wait: Wait, capacity: u64, first: u64) -> Self {
         Self {
             patience: Patience::new(wait),
             sleeper: Sleeper::default(),
             notifier: Notifier::default(),
             stats: Stats { capacity, ..Stats::default() },
             raised: false,
+            first,
         }
     }
 
-    /// Wakes the peer if it sleeps until `pos`, which was just published.
+    /// Wakes the peer if it sleeps until `pos`, which was just published. `fences` are the end's, for a caller that knows them.
     #[inline(always)]
-    pub(crate) fn notify(&mut self, end: &End, peer: &Side, pos: u64) {
+    pub(crate) fn notify(&mut self, end: &End, fences: Fences, peer: &Side, pos: u64) {
         let patience = &mut self.patience;
-        self.notifier.notify(end.fences(), peer, pos, |parked| {
+        self.notifier.notify(fences, peer, pos, |parked| {
             // The peer is about to wait again some time: let it know where we are.
             patience.tell_cpu(end.own());
             end.ring_peer(parked);
@@ -180,8 +183,9 @@ impl Waiting {
         }
     }
 
-    /// The counts so far; `fill` is the caller's to know.
-    pub(crate) fn stats(&self, fill: u64) -> Stats {
-        Stats { wakes_sent: self.notifier.rings, fill, ..self.stats.clone() }
+    /// The counts so far; `fill` and the end's position are the caller's to know.
+    pub(crate) fn stats(&self, fill: u64, pos: u64) -> Stats {
+        let bytes = pos.wrapping_sub(self.first);
+        Stats { wakes_sent: self.notifier.rings, fill, bytes, ..self.stats.clone() }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     core::{Areas, Corrupt, PeerState, Producer, areas::Role},
     doorbell::pollable::Light,
     end::{End, attention},
-    residency,
+    planted, residency,
     stats::Stats,
     wait::Fences,
     waiting::{Failure, Waited, Waiting, Want},
@@ -62,6 +62,9 @@ pub struct Writer {
     ended: Option<Error>,
     /// Somebody polls this end.
     polled: bool,
+    /// What every call would have to ask is settled in favour of the short way: the sleeper pays for the fences, the
+    /// memory is in one piece, and nobody polls.
+    plain: bool,
     pub(super) max_message: u32,
     /// A message longer than the ring that is not complete: its length, and how much of it went in.
     pub(super) unfinished: Option<(usize, usize)>,
@@ -77,10 +80,11 @@ impl Writer {
         pos: u64,
         read_pos: u64,
     ) -> Self {
-        let mut waiting = Waiting::new(options.wait, areas.data().capacity());
+        let mut waiting = Waiting::new(options.wait, areas.data().capacity(), pos);
         waiting.stats.memory = residency::settle(&areas, options.residency);
         let end = Arc::new(End::new(areas.clone(), Role::Producer, fences));
         Self {
+            plain: fences == Fences::Sleeper && areas.data().is_mirrored(),
             core: Producer::new(areas, pos, read_pos),
             end,
             waiting,
@@ -96,6 +100,7 @@ impl Writer {
     pub(crate) fn set_pollable(&mut self, light: Light) {
         self.end.set_light(light);
         self.polled = true;
+        self.plain = false;
         self.settle();
     }
 
@@ -114,17 +119,39 @@ impl Writer {
 
     #[inline(always)]
     fn write_bytes(&mut self, buf: &[u8], block: bool) -> io::Result<usize> {
+        if self.put_quickly(buf) { Ok(buf.len()) } else { self.write_in_parts(buf, block) }
+    }
+
+    /// Writes the whole of `buf`, unless it is empty, or anything stands in the way.
+    #[inline(always)]
+    fn put_quickly(&mut self, buf: &[u8]) -> bool {
         let n = buf.len() as u64;
-        if n == 0 {
-            return Ok(0);
+        // Nothing wraps around to more than there can be.
+        let fits = n.wrapping_sub(1) < self.core.cached_room() && buf.len() <= CHUNK;
+        // A copy that `fork` made has no memory to look at, so whether it may is asked first.
+        if !fits || !self.plain || !self.end.may_publish(Fences::Sleeper) {
+            return false;
         }
-        let fits = n <= self.core.cached_room() && buf.len() <= CHUNK;
-        if fits && self.is_easy() && self.end.may_publish() {
-            self.core.put(0, buf);
-            self.publish(n);
-            return Ok(buf.len());
+        if !self.core.peer_is_open() {
+            self.end.publish_nothing();
+            return false;
         }
-        self.write_in_parts(buf, block)
+        planted::on_write();
+        // SAFETY: there is room for it, and a plain ring is mirrored.
+        unsafe { self.core.put_whole(0, buf) };
+        self.publish_with(n, Fences::Sleeper);
+        true
+    }
+
+    /// Copies all of `bytes` to `ahead` bytes behind the write position; there is room for them.
+    #[inline(always)]
+    pub(super) fn put(&mut self, ahead: u64, bytes: &[u8]) {
+        if self.plain && ahead + bytes.len() as u64 <= self.core.cached_room() {
+            // SAFETY: there is room for it, and a plain ring is mirrored.
+            unsafe { self.core.put_whole(ahead, bytes) };
+        } else {
+            self.core.put(ahead, bytes);
+        }
     }
 
     /// Nothing but room can stand in the way of a write.
@@ -153,16 +180,29 @@ impl Writer {
         Ok(done)
     }
 
+    /// [`Write::write_all`] for what does not go in one piece. A call that wrote less than it was given has met an error, which the
+    /// next one returns.
+    fn write_in_pieces(&mut self, buf: &[u8]) -> io::Result<()> {
+        let mut done = 0;
+        while done < buf.len() {
+            match self.write_in_parts(&buf[done..], true)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                n => done += n,
+            }
+        }
+        Ok(())
+    }
+
     /// Announces a publication, for which there is room; [`publish`](Self::publish) must follow.
     #[inline(always)]
     pub(super) fn begin(&mut self) -> io::Result<()> {
-        if self.end.may_publish() { Ok(()) } else { self.begin_with_attention() }
+        if self.end.may_publish(self.end.fences()) { Ok(()) } else { self.begin_with_attention() }
     }
 
     /// Deadlines and the like were looked at when the room was; only a close since then stands in the way.
     #[cold]
     fn begin_with_attention(&mut self) -> io::Result<()> {
-        self.end.announce_publishing();
+        self.end.announce_publishing(self.end.fences());
         self.end.usable().map_err(|error| {
             self.end.publish_nothing();
             self.failed(error.into())
@@ -172,15 +212,19 @@ impl Writer {
     /// Makes `n` bytes readable, and wakes the reader if it sleeps for them. [`begin`](Self::begin) came before.
     #[inline(always)]
     pub(super) fn publish(&mut self, n: u64) {
-        self.core.publish(n);
-        self.end.published();
-        self.waiting.notify(&self.end, self.end.peer(), self.core.pos());
-        // After the fence in `notify`.
-        self.end.say_what_was_left();
+        self.publish_with(n, self.end.fences());
         if self.polled {
             self.settle();
         }
-        self.waiting.stats.bytes += n;
+    }
+
+    #[inline(always)]
+    fn publish_with(&mut self, n: u64, fences: Fences) {
+        self.core.publish(n);
+        self.end.published();
+        self.waiting.notify(&self.end, fences, self.end.peer(), self.core.pos());
+        // After the fence in `notify`.
+        self.end.say_what_was_left();
     }
 
     /// Waits until `need` bytes are free, and gives how many are. `start` is when the caller first had to wait.
@@ -396,7 +440,7 @@ impl Writer {
 
     /// What this end has done so far.
     pub fn stats(&self) -> Stats {
-        self.waiting.stats(self.core.cached_fill())
+        self.waiting.stats(self.core.cached_fill(), self.core.pos())
     }
 }
 
@@ -404,6 +448,11 @@ impl Write for Writer {
     #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.write_bytes(buf, true)
+    }
+
+    #[inline]
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        if self.put_quickly(buf) { Ok(()) } else { self.write_in_pieces(buf) }
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {

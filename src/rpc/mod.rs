@@ -53,6 +53,8 @@ mod error;
 #[cfg_attr(docsrs, doc(cfg(feature = "gob")))]
 pub mod gob;
 mod listener;
+#[cfg(unix)]
+mod polling;
 mod server;
 mod slot;
 

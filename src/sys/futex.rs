@@ -50,14 +50,17 @@ pub(crate) fn wait(word: &FutexWord, expected: u32, deadline: Option<Moment>) ->
 /// Wakes one sleeper on `word`, in whichever process it is; `false` if the kernel refuses, and there may be one.
 #[must_use]
 pub(crate) fn wake(word: &FutexWord) -> bool {
-    // More than once, because a page that could not be had now may be had the next time.
-    (0..3).any(|_| {
+    let wake = || {
         // SAFETY: the word outlives the call; see `wait` for the flag that is absent.
-        let woken = unsafe {
-            libc::syscall(libc::SYS_futex, std::ptr::from_ref(word), libc::FUTEX_WAKE, 1)
-        };
-        woken >= 0
-    })
+        unsafe {
+            libc::syscall(libc::SYS_futex, std::ptr::from_ref(word), libc::FUTEX_WAKE, 1) >= 0
+        }
+    };
+    if cfg!(mutant = "waking_twice") {
+        wake();
+    }
+    // More than once, because a page that could not be had now may be had the next time.
+    (0..3).any(|_| wake())
 }
 
 /// Whether this process may wake others. A filter of system calls may let through what the C library needs, which is the

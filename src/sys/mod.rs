@@ -28,6 +28,8 @@ pub(crate) mod pages;
 #[cfg_attr(not(target_os = "linux"), path = "elsewhere/random.rs")]
 pub(crate) mod random;
 #[cfg(all(target_os = "linux", not(loom)))]
+pub(crate) mod slice;
+#[cfg(all(target_os = "linux", not(loom)))]
 pub(crate) mod socket;
 #[cfg(not(loom))]
 pub(crate) mod thread;

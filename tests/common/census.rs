@@ -17,7 +17,7 @@ pub struct Census {
     pub threads: usize,
     /// Children, dead ones that nobody waited for among them.
     pub children: usize,
-    /// Names in the directories of shared memory and of temporary files that speak of this library.
+    /// Names in the directory of shared memory that speak of this library.
     pub files: Vec<String>,
 }
 
@@ -51,13 +51,8 @@ impl Census {
             .filter_map(|task| fs::read_to_string(format!("/proc/self/task/{task}/children")).ok())
             .map(|children| children.split_whitespace().count())
             .sum();
-        let mut files: Vec<String> = ["/dev/shm", "/tmp"]
-            .into_iter()
-            .flat_map(|directory| {
-                names(directory).into_iter().map(move |name| format!("{directory}/{name}"))
-            })
-            .filter(|name| name.contains("ringpipe"))
-            .collect();
+        let mut files = names("/dev/shm");
+        files.retain(|name| name.contains("ringpipe"));
         files.sort();
         Self {
             descriptors,

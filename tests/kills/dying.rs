@@ -10,24 +10,13 @@ use std::{
 
 use ringpipe::{Listener, Options, Reader, Wait, Writer};
 
-use crate::common::Random;
+use crate::{
+    common::Random,
+    pattern::{CHUNK, assert_bytes, bytes},
+};
 
-/// Most bytes of one write or read.
-pub(crate) const CHUNK: usize = 3000;
 /// Most writes or reads before a process ends by itself.
 const MOST_STEPS: usize = 120;
-
-/// Byte `pos` of every stream.
-pub(crate) fn byte(pos: u64) -> u8 {
-    (pos ^ (pos >> 8) ^ (pos >> 16).wrapping_mul(31)) as u8
-}
-
-/// Bytes from `pos` on.
-pub(crate) fn fill(pos: u64, buf: &mut [u8]) {
-    for (at, to) in buf.iter_mut().enumerate() {
-        *to = byte(pos + at as u64);
-    }
-}
 
 /// Says how many bytes are in the ring, or out of it, as soon as the call has returned.
 fn acknowledge(pos: u64) {
@@ -72,16 +61,13 @@ pub(crate) fn write(seed: u64, death: &str) {
 }
 
 fn write_on(mut writer: Writer, mut random: Random, death: &str) {
-    let mut buf = [0; CHUNK];
     let steps = random.below(MOST_STEPS);
     let mut pos = 0;
     for step in 0.. {
         if step == steps {
             die(death);
         }
-        let n = 1 + random.below(CHUNK);
-        fill(pos, &mut buf[..n]);
-        match writer.write(&buf[..n]) {
+        match writer.write(bytes(pos, 1 + random.below(CHUNK))) {
             Ok(n) => pos += n as u64,
             Err(_) => break,
         }
@@ -108,8 +94,7 @@ fn read_on(mut reader: Reader, mut random: Random, death: &str) {
         match reader.read(&mut buf[..n]) {
             Ok(0) | Err(_) => break,
             Ok(n) => {
-                let wrong = (0..n).find(|&at| buf[at] != byte(pos + at as u64));
-                assert_eq!(wrong, None, "a wrong byte behind {pos}");
+                assert_bytes(pos, &buf[..n]);
                 pos += n as u64;
             }
         }

@@ -3,13 +3,17 @@
 use std::{
     io::Read,
     net::Shutdown,
+    panic::{self, AssertUnwindSafe},
     thread,
     time::{Duration, Instant},
 };
 
-use ringpipe::rpc::{Bytes, CallError, CallOptions, Cancel, Client, Codec, Connection};
+use ringpipe::rpc::{Bytes, Call, CallError, CallOptions, Cancel, Client, Codec, Connection};
 
-use crate::setup::{against_socket, everywhere, read_all, read_frame, watched, write_frame};
+use crate::setup::{
+    Args, Bare, Transport, against_bare, everywhere, hush, over_every_transport, read_all,
+    read_frame, reply_to, watched,
+};
 
 fn soon() -> CallOptions {
     CallOptions::new().timeout(Duration::from_millis(20))
@@ -40,8 +44,8 @@ fn a_deadline_ends_the_call_and_not_the_connection() {
 
 #[test]
 fn a_deadline_that_has_passed_sends_nothing() {
-    watched("passed deadline", || {
-        let (ours, mut theirs) = against_socket();
+    over_every_transport(|transport| {
+        let (ours, Bare { mut reader, writer }) = against_bare(transport);
         let client = Client::new(ours, Codec::Bin).unwrap();
         let passed = CallOptions::new().deadline(Instant::now());
         for _ in 0..2 {
@@ -51,7 +55,8 @@ fn a_deadline_that_has_passed_sends_nothing() {
             assert!(matches!(error, CallError::Deadline));
         }
         drop(client);
-        assert!(read_all(&mut theirs).is_empty());
+        drop(writer);
+        assert!(read_all(&mut reader).is_empty());
     });
 }
 
@@ -110,39 +115,184 @@ fn a_reply_that_has_arrived_wins_over_close_cancel_and_deadline() {
     });
 }
 
-#[test]
-fn a_reply_on_the_wire_wins_over_close() {
-    watched("reply on the wire", || {
-        let (ours, mut theirs) = against_socket();
-        let client = Client::new(ours, Codec::Bin).unwrap();
-        thread::scope(|threads| {
-            let waiting = threads.spawn(|| client.call::<_, u8>("A.B", &1_u8));
-            let frame = read_frame(&mut theirs);
-            write_frame(&mut theirs, &[frame[0], 0, 9]);
-            assert_eq!(waiting.join().unwrap().unwrap(), 9);
+/// A started call whose reply is on the wire, where nobody has read it.
+fn replied(transport: Transport, options: &CallOptions, test: impl FnOnce(&Client, Call<u8>)) {
+    let (ours, Bare { mut reader, mut writer }) = against_bare(transport);
+    let client = Client::new(ours, Codec::Bin).unwrap();
+    thread::scope(|threads| {
+        let server = threads.spawn(move || {
+            let request = read_frame(&mut reader);
+            // In memory this waits until the client takes it.
+            let said = threads.spawn(move || {
+                reply_to(&request, &[9], &mut writer);
+                writer
+            });
+            if transport != Transport::Memory {
+                drop(said.join().unwrap());
+            }
+            reader
         });
-        client.close().unwrap();
+        let call = client.start_with::<_, u8>("A.B", &1_u8, options);
+        let reader = server.join().unwrap();
+        test(&client, call);
+        let _ = client.close();
+        drop(reader);
+    });
+}
+
+#[test]
+fn a_reply_on_the_wire_wins_over_close_cancellation_and_deadline() {
+    over_every_transport(|transport| {
+        if transport == Transport::Memory {
+            // Nothing is on the wire of a pipe without a buffer.
+            return;
+        }
+        let none = CallOptions::new();
+        replied(transport, &none, |client, call| {
+            let _ = client.close();
+            assert_eq!(call.wait().unwrap(), 9);
+        });
+        replied(transport, &none, |_, mut call| {
+            call.cancel();
+            assert_eq!(call.poll().unwrap().unwrap(), 9);
+        });
+        let deadline = Instant::now() + Duration::from_millis(100);
+        replied(transport, &none.clone().deadline(deadline), |_, mut call| {
+            while Instant::now() < deadline {
+                thread::yield_now();
+            }
+            assert_eq!(call.wait_until(Instant::now()).unwrap().unwrap(), 9);
+        });
+        let deadline = Instant::now() + Duration::from_millis(100);
+        replied(transport, &none.deadline(deadline), |_, call| {
+            while Instant::now() < deadline {
+                thread::yield_now();
+            }
+            assert_eq!(call.wait().unwrap(), 9);
+        });
+    });
+}
+
+#[test]
+fn the_reply_of_a_call_that_nobody_waits_for_is_read_all_the_same() {
+    everywhere(|scene| {
+        let call = scene.client.start::<_, i64>("Arith.Multiply", &Args { a: 6, b: 7 });
+        // Counting does not read, so this is somebody else's doing.
+        until(|| scene.client.pending() == 0);
+        assert_eq!(call.wait().unwrap(), 42);
+    });
+}
+
+#[test]
+fn calls_may_be_started_without_end_before_the_first_is_waited_for() {
+    everywhere(|scene| {
+        let bytes = Bytes::from(vec![7; 2000]);
+        // Their replies fill whatever lies between, so somebody has to read while this writes.
+        let calls: Vec<_> =
+            (0..400).map(|_| scene.client.start::<_, Bytes>("Arith.Echo", &bytes)).collect();
+        for call in calls {
+            assert_eq!(call.wait().unwrap(), bytes);
+        }
+    });
+}
+
+#[test]
+fn a_caller_reads_although_calls_that_take_long_were_started() {
+    everywhere(|scene| {
+        let long: Vec<_> = (0..3).map(|n| scene.client.start::<_, i64>("Arith.Wait", &n)).collect();
+        scene.gate.wait_for(3);
+        thread::scope(|threads| {
+            for a in 0..3 {
+                threads.spawn(move || {
+                    for b in 0..100 {
+                        assert_eq!(scene.multiply(a, b), a * b);
+                    }
+                });
+            }
+        });
+        assert_eq!(scene.client.pending(), 3);
+        scene.gate.open();
+        for (n, call) in (0..).zip(long) {
+            assert_eq!(call.wait().unwrap(), n);
+        }
+    });
+}
+
+/// Panics when it is written.
+struct Unwritable;
+
+impl serde::Serialize for Unwritable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("number 1")
+    }
+}
+
+/// Panics when it is read.
+#[derive(Debug)]
+struct Unreadable;
+
+impl<'de> serde::Deserialize<'de> for Unreadable {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("number 2")
+    }
+}
+
+#[test]
+fn a_callers_types_may_panic_and_leave_nothing_behind() {
+    hush();
+    everywhere(|scene| {
+        let client = &scene.client;
+        let args = Args { a: 2, b: 3 };
+        for round in 0..5 {
+            let attempts: [&dyn Fn(); 4] = [
+                &|| drop(client.call::<_, i64>("Arith.Multiply", &Unwritable)),
+                &|| drop(client.start::<_, i64>("Arith.Multiply", &Unwritable)),
+                &|| drop(client.call::<_, Unreadable>("Arith.Multiply", &args)),
+                &|| drop(client.start::<_, Unreadable>("Arith.Multiply", &args).wait()),
+            ];
+            for attempt in attempts {
+                panic::catch_unwind(AssertUnwindSafe(attempt)).unwrap_err();
+                assert_eq!(client.pending(), 0);
+                assert_eq!(scene.multiply(round, 3), round * 3);
+            }
+        }
     });
 }
 
 /// A client whose server does not read, with one call stuck in the middle of its frame.
-fn stuck_in_the_middle(
-    test: impl FnOnce(&Client, std::os::unix::net::UnixStream) + Send + 'static,
-) {
-    watched("stuck in the middle", || {
-        let (ours, theirs) = against_socket();
+fn stuck_in_the_middle(test: impl Fn(&Client, Bare) + Send + Sync + 'static) {
+    over_every_transport(move |transport| {
+        if transport == Transport::Untimed {
+            // Whether a write is stuck cannot be told there.
+            return;
+        }
+        let (ours, mut bare) = against_bare(transport);
         let client = Client::new(ours, Codec::Bin).unwrap();
-        let large = Bytes::from(vec![7; 4 << 20]);
-        let error = client.call_with::<_, i64>("A.Large", &large, &soon()).unwrap_err();
-        assert!(matches!(error, CallError::Deadline), "{error:?}");
+        let large = Bytes::from(vec![7; 8 << 20]);
+        if transport == Transport::Memory {
+            // Without a buffer somebody has to take the beginning.
+            thread::scope(|threads| {
+                threads.spawn(|| bare.reader.read_exact(&mut [0; 4]).unwrap());
+                let error = client.call_with::<_, i64>("A.Large", &large, &soon()).unwrap_err();
+                assert!(matches!(error, CallError::Deadline), "{error:?}");
+            });
+            // What was taken comes first again.
+            let length = 8_u32 << 20;
+            let frame = length + 13;
+            let reader = std::mem::replace(&mut bare.reader, Box::new(std::io::empty()));
+            bare.reader = Box::new(std::io::Cursor::new(frame.to_le_bytes()).chain(reader));
+        } else {
+            let error = client.call_with::<_, i64>("A.Large", &large, &soon()).unwrap_err();
+            assert!(matches!(error, CallError::Deadline), "{error:?}");
+        }
         assert_eq!(client.pending(), 0);
-        test(&client, theirs);
+        test(&client, bare);
     });
 }
 
 #[test]
 fn a_frame_whose_caller_left_is_finished_and_one_that_was_queued_is_never_sent() {
-    stuck_in_the_middle(|client, mut theirs| {
+    stuck_in_the_middle(|client, Bare { mut reader, mut writer }| {
         let error = client.call_with::<_, i64>("A.Queued", &1, &soon()).unwrap_err();
         assert!(matches!(error, CallError::Deadline), "{error:?}");
         let cancel = Cancel::new();
@@ -158,12 +308,13 @@ fn a_frame_whose_caller_left_is_finished_and_one_that_was_queued_is_never_sent()
         // Now the server reads: one whole frame, and the next call's right behind it.
         thread::scope(|threads| {
             let next = threads.spawn(|| client.call::<_, u8>("A.Next", &1_u8));
-            let large = read_frame(&mut theirs);
+            let large = read_frame(&mut reader);
             assert_eq!(&large[1..9], b"\x07A.Large");
             assert!(large[13..].iter().all(|&byte| byte == 7));
-            let frame = read_frame(&mut theirs);
+            let frame = read_frame(&mut reader);
             assert_eq!(&frame[1..8], b"\x06A.Next");
-            write_frame(&mut theirs, &[frame[0], 0, 5]);
+            assert!(frame[0] > large[0], "a number is not used again");
+            reply_to(&frame, &[5], &mut writer);
             assert_eq!(next.join().unwrap().unwrap(), 5);
         });
     });
@@ -171,19 +322,19 @@ fn a_frame_whose_caller_left_is_finished_and_one_that_was_queued_is_never_sent()
 
 #[test]
 fn closing_ends_a_frame_that_nobody_reads() {
-    stuck_in_the_middle(|client, theirs| {
+    stuck_in_the_middle(|client, bare| {
         client.close().unwrap();
-        drop(theirs);
+        drop(bare);
     });
 }
 
 #[test]
 fn a_server_that_hangs_up_ends_a_frame_that_nobody_reads() {
-    stuck_in_the_middle(|client, theirs| {
+    stuck_in_the_middle(|client, bare| {
         thread::scope(|threads| {
             let queued = threads.spawn(|| client.call::<_, i64>("A.Queued", &1));
             until(|| client.pending() == 1);
-            drop(theirs);
+            drop(bare);
             assert!(queued.join().unwrap().unwrap_err().is_safe_to_retry());
         });
         assert!(client.close().is_err());
@@ -191,22 +342,62 @@ fn a_server_that_hangs_up_ends_a_frame_that_nobody_reads() {
 }
 
 #[test]
-fn a_write_that_failed_before_its_first_byte_says_that_it_can_be_repeated() {
-    watched("not sent", || {
-        let (ours, mut theirs) = against_socket();
+fn a_reply_on_its_way_is_delivered_though_half_a_frame_was_all_that_could_be_written() {
+    over_every_transport(|transport| {
+        if matches!(transport, Transport::Tcp | Transport::Untimed) {
+            // Over TCP nobody hears that the other side reads no more, and without time-outs not that a write is stuck.
+            return;
+        }
+        let (ours, Bare { mut reader, mut writer }) = against_bare(transport);
         let client = Client::new(ours, Codec::Bin).unwrap();
-        let earlier = client.start::<_, u8>("A.Earlier", &1_u8);
-        let frame = read_frame(&mut theirs);
-        theirs.shutdown(Shutdown::Read).unwrap();
         thread::scope(|threads| {
+            let server = threads.spawn(move || {
+                let earlier = read_frame(&mut reader);
+                reader.read_exact(&mut [0; 4]).unwrap();
+                (reader, earlier)
+            });
+            let earlier = client.start::<_, u8>("A.Earlier", &1_u8);
+            let large = Bytes::from(vec![7; 8 << 20]);
+            let error = client.call_with::<_, i64>("A.Large", &large, &soon()).unwrap_err();
+            assert!(matches!(error, CallError::Deadline), "{error:?}");
+            let (reader, request) = server.join().unwrap();
+            let said = threads.spawn(move || {
+                reply_to(&request, &[3], &mut writer);
+                writer
+            });
+            drop(reader);
+            assert_eq!(earlier.wait().unwrap(), 3);
+            drop(said.join().unwrap());
+        });
+        until(|| matches!(client.call::<_, u8>("A.Later", &1_u8), Err(CallError::ShutDown)));
+    });
+}
+
+#[test]
+fn a_write_that_failed_before_its_first_byte_says_that_it_can_be_repeated() {
+    over_every_transport(|transport| {
+        if transport == Transport::Tcp {
+            // There the bytes leave, and the answer to them is a reset.
+            return;
+        }
+        let (ours, Bare { mut reader, mut writer }) = against_bare(transport);
+        let client = Client::new(ours, Codec::Bin).unwrap();
+        thread::scope(|threads| {
+            let request = threads.spawn(move || {
+                let request = read_frame(&mut reader);
+                drop(reader);
+                request
+            });
+            let earlier = client.start::<_, u8>("A.Earlier", &1_u8);
+            let request = request.join().unwrap();
             let failing = threads.spawn(|| client.call::<_, u8>("A.Failing", &1_u8));
             // The reply of the earlier call is on its way while the write fails.
-            write_frame(&mut theirs, &[frame[0], 0, 3]);
+            reply_to(&request, &[3], &mut writer);
             let error = failing.join().unwrap().unwrap_err();
             assert!(matches!(error, CallError::NotSent(_)), "{error:?}");
             assert!(error.is_safe_to_retry());
+            assert_eq!(earlier.wait().unwrap(), 3, "and it is not lost");
         });
-        assert_eq!(earlier.wait().unwrap(), 3, "and it is not lost");
         let later = client.call::<_, u8>("A.Later", &1_u8).unwrap_err();
         assert!(matches!(later, CallError::ShutDown), "{later:?}");
     });
@@ -214,24 +405,40 @@ fn a_write_that_failed_before_its_first_byte_says_that_it_can_be_repeated() {
 
 #[test]
 fn a_server_that_never_answers_holds_up_nothing_but_its_callers() {
-    watched("never answers", || {
-        let (ours, mut theirs) = against_socket();
-        let client = Client::new(ours, Codec::Json).unwrap();
-        for _ in 0..20 {
-            let error = client
-                .call_with::<_, i64>(
-                    "A.B",
-                    &1,
-                    &CallOptions::new().timeout(Duration::from_millis(2)),
-                )
-                .unwrap_err();
-            assert!(matches!(error, CallError::Deadline));
-        }
-        assert_eq!(client.pending(), 0);
+    everywhere(|scene| {
+        let (ours, Bare { mut reader, writer }) = against_bare(scene.transport);
+        let client = Client::new(ours, scene.codec).unwrap();
+        thread::scope(|threads| {
+            let read = threads.spawn(move || read_all(&mut reader));
+            for _ in 0..20 {
+                let options = CallOptions::new().timeout(Duration::from_millis(2));
+                let error = client.call_with::<_, i64>("A.B", &1, &options).unwrap_err();
+                assert!(matches!(error, CallError::Deadline));
+            }
+            assert_eq!(client.pending(), 0);
+            assert_eq!(scene.multiply(2, 3), 6);
+            client.close().unwrap();
+            drop(writer);
+            let said = read.join().unwrap();
+            assert!(said.windows(3).filter(|part| part == b"A.B").count() <= 20);
+        });
+    });
+}
+
+#[test]
+fn after_the_end_nothing_is_written() {
+    everywhere(|scene| {
+        let (ours, Bare { mut reader, writer }) = against_bare(scene.transport);
+        let client = Client::new(ours, scene.codec).unwrap();
         client.close().unwrap();
-        let mut text = String::new();
-        theirs.read_to_string(&mut text).unwrap();
-        assert_eq!(text.lines().count(), 20);
+        for _ in 0..3 {
+            let error = client.call::<_, i64>("A.B", &1).unwrap_err();
+            assert!(matches!(error, CallError::ShutDown), "{error:?}");
+            let error = client.start::<_, i64>("A.B", &1).wait().unwrap_err();
+            assert!(matches!(error, CallError::ShutDown), "{error:?}");
+        }
+        drop(writer);
+        assert!(read_all(&mut reader).is_empty());
     });
 }
 

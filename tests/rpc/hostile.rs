@@ -2,17 +2,19 @@
 
 use std::{
     io::{Read, Write},
-    net::Shutdown,
     os::unix::net::UnixStream,
     thread,
 };
 
-use ringpipe::rpc::{CallError, Client, Codec, Connection, Limits, Server};
+use ringpipe::rpc::{CallError, Client, Codec, Connection, Limits, Server, gob::Encoder};
 
 use crate::setup::{
-    Args, CODECS, Gate, Scene, Transport, against_socket, arith, read_all, read_frame, watched,
-    write_frame,
+    Args, Bare, CODECS, Gate, Scene, Transport, against_bare, arith, everywhere, read_all,
+    read_frame, watched, write_frame,
 };
+
+/// Streams changed at random, for each transport and codec.
+const CHANGED: usize = 300;
 
 /// Small numbers that look random and are the same every time.
 struct Random(u64);
@@ -31,19 +33,18 @@ impl Random {
 }
 
 /// What a server says to `bytes` before it ends the connection.
-fn feed(server: &Server, codec: Codec, bytes: &[u8]) -> Vec<u8> {
-    let (mut ours, theirs) = UnixStream::pair().unwrap();
+fn feed(server: &Server, transport: Transport, codec: Codec, bytes: &[u8]) -> Vec<u8> {
+    let (theirs, Bare { mut reader, mut writer }) = against_bare(transport);
     thread::scope(|threads| {
-        threads.spawn(|| server.serve(Connection::from(theirs), codec));
-        let mut reader = ours.try_clone().unwrap();
+        threads.spawn(|| server.serve(theirs, codec));
         let answer = threads.spawn(move || {
             let mut answer = Vec::new();
             let _ = reader.read_to_end(&mut answer);
             answer
         });
         // The server may have hung up before it had read everything.
-        let _ = ours.write_all(bytes);
-        let _ = ours.shutdown(Shutdown::Write);
+        let _ = writer.write_all(bytes);
+        drop(writer);
         answer.join().unwrap()
     })
 }
@@ -75,99 +76,95 @@ fn arith_server() -> Server {
 
 #[test]
 fn garbage_ends_its_own_connection_and_no_other() {
-    watched("garbage", || {
-        for codec in CODECS {
-            let scene = Scene::new(Transport::Unix, codec);
-            for garbage in [
-                &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
-                b"\xff\xff\xff\xff\xff\xff\xff\xff\xff",
-                b"\x00",
-                b"]]]]",
-                b"{{{{{{",
-                b"{\"method\":17,\"id\":1}",
-                b"\x01\x00\x00\x00\x80",
-            ] {
-                feed(&scene.server, codec, garbage);
-                assert_eq!(scene.multiply(2, 3), 6);
-            }
+    everywhere(|scene| {
+        for garbage in [
+            &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"\x00",
+            b"]]]]",
+            b"{{{{{{",
+            b"{\"method\":17,\"id\":1}",
+            b"\x01\x00\x00\x00\x80",
+        ] {
+            feed(&scene.server, scene.transport, scene.codec, garbage);
+            assert_eq!(scene.multiply(2, 3), 6);
         }
     });
 }
 
 #[test]
 fn requests_cut_anywhere_are_answered_as_far_as_they_are_whole() {
-    watched("cut", || {
+    everywhere(|scene| {
         let server = arith_server();
-        for codec in CODECS {
-            let whole = recorded(codec);
-            let answer = feed(&server, codec, &whole);
-            assert!(!answer.is_empty());
-            let mut cuts = 0;
-            for length in 0..whole.len() {
-                let part = feed(&server, codec, &whole[..length]);
-                assert!(answer.starts_with(&part), "{codec} cut at {length}");
-                cuts += 1;
-            }
-            eprintln!("{codec}: {cuts} cuts");
+        let whole = recorded(scene.codec);
+        let answer = feed(&server, scene.transport, scene.codec, &whole);
+        assert!(!answer.is_empty());
+        for length in 0..whole.len() {
+            let part = feed(&server, scene.transport, scene.codec, &whole[..length]);
+            assert!(answer.starts_with(&part), "cut at {length}");
         }
+        assert_eq!(scene.multiply(2, 3), 6);
+        eprintln!("{:?} with {}: {} cuts", scene.transport, scene.codec, whole.len());
     });
 }
 
 #[test]
 fn changed_requests_end_in_an_answer_or_an_end() {
-    watched("changed", || {
+    everywhere(|scene| {
         let server = arith_server();
-        for codec in CODECS {
-            let whole = recorded(codec);
-            let mut random = Random(0x1234_5678_9abc_def1);
-            for _ in 0..2000 {
-                let mut changed = whole.clone();
-                for _ in 0..=random.below(4) {
-                    let at = random.below(changed.len());
-                    match random.below(4) {
-                        0 => changed[at] ^= 1 << random.below(8),
-                        1 => changed[at] = random.next() as u8,
-                        2 => drop(changed.remove(at)),
-                        _ => changed.insert(at, random.next() as u8),
-                    }
+        let whole = recorded(scene.codec);
+        let mut random = Random(0x1234_5678_9abc_def1);
+        for _ in 0..CHANGED {
+            let mut changed = whole.clone();
+            for _ in 0..=random.below(4) {
+                let at = random.below(changed.len());
+                match random.below(4) {
+                    0 => changed[at] ^= 1 << random.below(8),
+                    1 => changed[at] = random.next() as u8,
+                    2 => drop(changed.remove(at)),
+                    _ => changed.insert(at, random.next() as u8),
                 }
-                feed(&server, codec, &changed);
             }
-            eprintln!("{codec}: 2000 changed streams");
+            feed(&server, scene.transport, scene.codec, &changed);
         }
+        assert_eq!(scene.multiply(2, 3), 6);
+        eprintln!("{:?} with {}: {CHANGED} changed streams", scene.transport, scene.codec);
     });
 }
 
 #[test]
 fn changed_replies_end_in_a_result_or_an_error() {
-    watched("changed replies", || {
-        for codec in CODECS {
-            let replies = match codec {
-                Codec::Json => include_bytes!("../data/go-arith-replies.json").to_vec(),
-                Codec::Gob => include_bytes!("../data/go-arith-64-replies.gob").to_vec(),
-                _ => feed(&arith_server(), codec, &recorded(codec)),
-            };
-            let mut random = Random(0x9876_5432_1fed_cba9);
-            for _ in 0..1000 {
-                let mut changed = replies.clone();
-                for _ in 0..=random.below(3) {
-                    let at = random.below(changed.len());
-                    changed[at] = random.next() as u8;
-                }
-                let (ours, mut theirs) = against_socket();
-                let client = Client::new(ours, codec).unwrap();
+    everywhere(|scene| {
+        let codec = scene.codec;
+        let replies = match codec {
+            Codec::Json => include_bytes!("../data/go-arith-replies.json").to_vec(),
+            Codec::Gob => include_bytes!("../data/go-arith-64-replies.gob").to_vec(),
+            _ => feed(&arith_server(), scene.transport, codec, &recorded(codec)),
+        };
+        let mut random = Random(0x9876_5432_1fed_cba9);
+        for _ in 0..CHANGED {
+            let mut changed = replies.clone();
+            for _ in 0..=random.below(3) {
+                let at = random.below(changed.len());
+                changed[at] = random.next() as u8;
+            }
+            let (ours, Bare { mut reader, mut writer }) = against_bare(scene.transport);
+            let client = Client::new(ours, codec).unwrap();
+            thread::scope(|threads| {
+                // In memory a request has been sent once it was read.
+                threads.spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
                 let calls: Vec<_> = (0..4)
                     .map(|_| client.start::<_, i64>("Arith.Multiply", &Args { a: 17, b: 8 }))
                     .collect();
-                let _ = theirs.write_all(&changed);
-                drop(theirs);
+                threads.spawn(move || drop(writer.write_all(&changed)));
                 for call in calls {
                     // Any end will do; that there is one is the point.
                     let _ = call.wait();
                 }
-            }
-            eprintln!("{codec}: 1000 changed streams");
+                let _ = client.close();
+            });
         }
+        eprintln!("{:?} with {codec}: {CHANGED} changed streams", scene.transport);
     });
 }
 
@@ -229,63 +226,102 @@ fn beyond_the_limit_the_connection_ends_at_the_announcement() {
     });
 }
 
+/// Successful replies, each a number and a result, as a server writes them one after the other.
+fn replies(codec: Codec, said: &[(u8, u8)]) -> Vec<u8> {
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Response {
+        service_method: &'static str,
+        seq: u64,
+        error: &'static str,
+    }
+    let mut bytes = Vec::new();
+    let mut gob = Encoder::new(Vec::new());
+    for &(number, result) in said {
+        match codec {
+            Codec::Json => {
+                write!(bytes, "{{\"id\":{number},\"result\":{result},\"error\":null}}").unwrap();
+            }
+            Codec::Bin => write_frame(&mut bytes, &[number, 0, result]),
+            _ => {
+                let seq = number.into();
+                gob.encode(&Response { service_method: "A.B", seq, error: "" }).unwrap();
+                gob.encode(&u64::from(result)).unwrap();
+            }
+        }
+    }
+    bytes.extend(gob.into_inner());
+    bytes
+}
+
 #[test]
 fn replies_to_nobody_are_read_past_and_counted() {
-    watched("replies to nobody", || {
-        let (ours, mut theirs) = against_socket();
-        let client = Client::new(ours, Codec::Bin).unwrap();
-        let call = client.start::<_, u8>("A.B", &1_u8);
-        let number = read_frame(&mut theirs)[0];
-        write_frame(&mut theirs, &[99, 0, 1]);
-        write_frame(&mut theirs, &[98, 1, b'e', b'r', b'r']);
-        write_frame(&mut theirs, &[number, 0, 7]);
-        write_frame(&mut theirs, &[number, 0, 8]);
-        assert_eq!(call.wait().unwrap(), 7, "the first one counts");
-        // Numbers are not used again, so the second reply is nobody's.
-        let call = client.start::<_, u8>("A.B", &1_u8);
-        let next = read_frame(&mut theirs)[0];
-        assert_ne!(next, number);
-        write_frame(&mut theirs, &[next, 0, 9]);
-        assert_eq!(call.wait().unwrap(), 9);
-        assert_eq!(client.dropped_replies(), 3);
+    everywhere(|scene| {
+        let (ours, Bare { mut reader, mut writer }) = against_bare(scene.transport);
+        let client = Client::new(ours, scene.codec).unwrap();
+        // Two numbers that were never used, the right one, the right one again; and the next.
+        let first = [(99, 1), (98, 2), (0, 7), (0, 8)];
+        let at_first = replies(scene.codec, &first);
+        let all = replies(scene.codec, &[&first[..], &[(1, 9)]].concat());
+        thread::scope(|threads| {
+            let (go_on, waiting) = std::sync::mpsc::channel();
+            threads.spawn(move || {
+                // Not before the request has come: a reply to nothing is nobody's.
+                reader.read_exact(&mut [0]).unwrap();
+                threads.spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+                writer.write_all(&at_first).unwrap();
+                waiting.recv().unwrap();
+                writer.write_all(&all[at_first.len()..]).unwrap();
+                waiting.recv().unwrap();
+            });
+            let call = client.start::<_, u8>("A.B", &1_u8);
+            assert_eq!(call.wait().unwrap(), 7, "the first one counts");
+            // Numbers are not used again, so the second reply is nobody's.
+            let call = client.start::<_, u8>("A.B", &1_u8);
+            go_on.send(()).unwrap();
+            assert_eq!(call.wait().unwrap(), 9);
+            assert_eq!(client.dropped_replies(), 3);
+            client.close().unwrap();
+            go_on.send(()).unwrap();
+        });
     });
 }
 
 #[test]
 fn a_server_that_sends_no_replies_but_garbage_is_left() {
-    watched("garbage from the server", || {
-        for codec in CODECS {
-            let (ours, mut theirs) = against_socket();
-            let client = Client::new(ours, codec).unwrap();
+    everywhere(|scene| {
+        let (ours, Bare { mut reader, mut writer }) = against_bare(scene.transport);
+        let client = Client::new(ours, scene.codec).unwrap();
+        thread::scope(|threads| {
+            // Ends because the client hangs up.
+            threads.spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
             let call = client.start::<_, i64>("A.B", &1);
-            theirs.write_all(&[0xf0; 64]).unwrap();
+            threads.spawn(move || drop(writer.write_all(&[0xf0; 64])));
             let error = call.wait().unwrap_err();
-            assert!(matches!(error, CallError::Garbage(_)), "{codec}: {error:?}");
+            assert!(matches!(error, CallError::Garbage(_)), "{error:?}");
             let later = client.call::<_, i64>("A.B", &1).unwrap_err();
             assert!(matches!(later, CallError::ShutDown), "{later:?}");
-            read_all(&mut theirs);
-        }
+        });
     });
 }
 
 #[test]
 fn a_client_that_half_closes_gets_the_replies_of_calls_in_flight() {
-    watched("half close", || {
-        for codec in CODECS {
-            let answer = feed(&arith_server(), codec, &recorded(codec));
-            match codec {
-                Codec::Json => {
-                    assert_eq!(answer, include_bytes!("../data/go-arith-replies.json"));
-                }
-                Codec::Bin => {
-                    let mut rest = &answer[..];
-                    assert_eq!(read_frame(&mut rest), [0, 0, 0x90, 0x02]);
-                    assert_eq!(read_frame(&mut rest), [1, 0, 4, 2]);
-                    assert_eq!(read_frame(&mut rest), b"\x02\x01rpc: can't find method Arith.Nope");
-                    assert!(rest.is_empty());
-                }
-                _ => assert!(!answer.is_empty()),
+    everywhere(|scene| {
+        let codec = scene.codec;
+        let answer = feed(&arith_server(), scene.transport, codec, &recorded(codec));
+        match codec {
+            Codec::Json => {
+                assert_eq!(answer, include_bytes!("../data/go-arith-replies.json"));
             }
+            Codec::Bin => {
+                let mut rest = &answer[..];
+                assert_eq!(read_frame(&mut rest), [0, 0, 0x90, 0x02]);
+                assert_eq!(read_frame(&mut rest), [1, 0, 4, 2]);
+                assert_eq!(read_frame(&mut rest), b"\x02\x01rpc: can't find method Arith.Nope");
+                assert!(rest.is_empty());
+            }
+            _ => assert!(!answer.is_empty()),
         }
     });
 }

@@ -1,7 +1,11 @@
 //! Addresses, listeners, and what happens to the files they make.
 
-use std::{fs, os::unix::net::UnixListener, path::PathBuf, thread};
+use std::{
+    fs, io::ErrorKind, net::TcpListener, os::unix::net::UnixListener, path::PathBuf, thread,
+    time::Duration,
+};
 
+use nix::sys::socket::{Backlog, listen};
 use ringpipe::rpc::{Address, Client, Codec, Listener, Server, SetupError};
 
 use crate::setup::{Args, Gate, arith, watched};
@@ -108,6 +112,74 @@ fn a_path_that_somebody_else_took_is_left_alone() {
     assert!(path.exists());
     drop(other);
     fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn dialing_waits_no_longer_than_it_is_told() {
+    watched("dialing", || {
+        // Nobody accepts, and there is room for one or two who wait to be.
+        let paths = [path("full-unix"), path("full-shm")];
+        let sockets = paths.each_ref().map(|path| UnixListener::bind(path).unwrap());
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        for socket in &sockets {
+            listen(socket, Backlog::new(0).unwrap()).unwrap();
+        }
+        listen(&tcp, Backlog::new(0).unwrap()).unwrap();
+        let [unix_path, shm_path] = paths.clone();
+        let timeout = Duration::from_millis(50);
+        let mut refused = 0;
+        for address in [
+            Address::Unix(unix_path),
+            Address::Shm(shm_path),
+            Address::Tcp(tcp.local_addr().unwrap().to_string()),
+        ] {
+            let mut queued = Vec::new();
+            let error = loop {
+                match Client::dial_timeout(&address, Codec::Bin, timeout) {
+                    Ok(client) => queued.push(client),
+                    Err(error) => break error,
+                }
+            };
+            assert!(
+                matches!(&error, SetupError::Dial { source, .. } if source.kind() == ErrorKind::TimedOut),
+                "{address}: {error}"
+            );
+            refused += 1;
+        }
+        assert_eq!(refused, 3);
+        drop((sockets, tcp));
+        for path in paths {
+            fs::remove_file(path).unwrap();
+        }
+    });
+}
+
+#[test]
+fn two_who_find_a_stale_path_at_once_do_not_both_take_it() {
+    watched("stale path", || {
+        for make in [Address::Unix, Address::Shm] {
+            for _ in 0..100 {
+                let path = path("raced");
+                drop(UnixListener::bind(&path).unwrap());
+                let address = make(path.clone());
+                let start = std::sync::Barrier::new(4);
+                thread::scope(|threads| {
+                    let racing: Vec<_> = (0..4)
+                        .map(|_| {
+                            threads.spawn(|| {
+                                start.wait();
+                                Listener::bind(&address)
+                            })
+                        })
+                        .collect();
+                    let won: Vec<_> =
+                        racing.into_iter().filter_map(|racer| racer.join().unwrap().ok()).collect();
+                    assert_eq!(won.len(), 1);
+                });
+                assert!(!path.exists());
+            }
+        }
+    });
 }
 
 #[test]

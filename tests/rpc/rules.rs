@@ -1,10 +1,12 @@
 //! What a call is, over every transport and codec.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use ringpipe::rpc::{Bytes, CallError, CallOptions, Completions, Server, Service};
 
-use crate::setup::{Args, Gate, Quotient, Scene, arith, everywhere, hush, watched};
+use crate::setup::{
+    Args, CODECS, Gate, Quotient, Scene, arith, everywhere, hush, over_every_transport, watched,
+};
 
 fn server_error<R: std::fmt::Debug>(result: Result<R, CallError>) -> String {
     match result {
@@ -80,6 +82,11 @@ fn a_service_is_registered_once() {
         "rpc: service already defined: Arith"
     );
     server.register(Service::new("Arith2")).unwrap();
+    everywhere(|scene| {
+        let error = scene.server.register(Service::new("Arith")).unwrap_err();
+        assert_eq!(error.to_string(), "rpc: service already defined: Arith");
+        assert_eq!(scene.multiply(2, 3), 6, "the first one stays");
+    });
 }
 
 #[test]
@@ -145,14 +152,75 @@ fn bytes_of_every_size_come_back_as_they_were() {
 }
 
 #[test]
-fn what_is_too_large_is_refused_before_it_is_sent() {
+fn a_request_beyond_the_servers_limit_ends_its_connection() {
     everywhere(|scene| {
         let (client, serving) = scene.another();
-        // Under the client's limit, beyond the server's: the connection ends.
+        // Under the client's limit, beyond the server's.
         let large = Bytes::from(vec![1; 3 << 20]);
         assert!(client.call::<_, Bytes>("Arith.Echo", &large).is_err());
         serving.join().unwrap();
         assert_eq!(scene.multiply(2, 3), 6, "other connections do not notice");
+    });
+}
+
+#[test]
+fn a_request_beyond_the_clients_limit_is_not_sent_and_the_connection_lives_on() {
+    everywhere(|scene| {
+        let (client, serving) = scene.another_within(10_000);
+        let large = Bytes::from(vec![1; 20_000]);
+        for _ in 0..3 {
+            let error = client.call::<_, Bytes>("Arith.Echo", &large).unwrap_err();
+            assert!(matches!(error, CallError::Encode(_)), "{error:?}");
+            assert!(error.to_string().contains("beyond the limit of 10000"), "{error}");
+            assert!(error.is_safe_to_retry());
+            let small = Bytes::from(vec![1; 1000]);
+            assert_eq!(client.call::<_, Bytes>("Arith.Echo", &small).unwrap(), small);
+        }
+        drop(client);
+        serving.join().unwrap();
+    });
+}
+
+#[test]
+fn a_reply_beyond_the_servers_limit_is_an_error_of_its_call() {
+    everywhere(|scene| {
+        let text = server_error(scene.client.call::<_, Bytes>("Arith.Large", &(2_u64 << 20)));
+        assert!(text.starts_with("rpc: the reply cannot be sent: "), "{text}");
+        assert!(text.ends_with(" beyond the limit of 1048576"), "{text}");
+        assert_eq!(scene.multiply(2, 3), 6);
+    });
+}
+
+#[test]
+fn a_reply_beyond_the_clients_limit_ends_its_connection() {
+    everywhere(|scene| {
+        let (client, serving) = scene.another_within(10_000);
+        let error = client.call::<_, Bytes>("Arith.Large", &200_000_u64).unwrap_err();
+        assert!(matches!(error, CallError::Garbage(_)), "{error:?}");
+        assert!(error.to_string().contains("beyond the limit of 10000"), "{error}");
+        serving.join().unwrap();
+        let later = client.call::<_, Bytes>("Arith.Large", &1_u64).unwrap_err();
+        assert!(matches!(later, CallError::ShutDown), "{later:?}");
+        assert_eq!(scene.multiply(2, 3), 6, "other connections do not notice");
+    });
+}
+
+#[test]
+fn two_sides_with_different_codecs_part_or_time_out() {
+    over_every_transport(|transport| {
+        for theirs in CODECS {
+            for ours in CODECS.into_iter().filter(|&codec| codec != theirs) {
+                let scene = Scene::new(transport, theirs);
+                let (client, serving) = scene.another_speaking(ours);
+                let soon = CallOptions::new().timeout(Duration::from_millis(200));
+                let args = Args { a: 2, b: 3 };
+                client.call_with::<_, i64>("Arith.Multiply", &args, &soon).unwrap_err();
+                drop(client);
+                serving.join().unwrap();
+                assert_eq!(scene.multiply(2, 3), 6, "other connections do not notice");
+                scene.end();
+            }
+        }
     });
 }
 

@@ -1,9 +1,10 @@
 //! What the tests of the calls share: connections of every kind, a service, and a watchdog.
 
 use std::{
-    io::{Read, Write},
+    fs::{File, OpenOptions},
+    io::{self, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    os::unix::net::UnixStream,
+    os::unix::{fs::OpenOptionsExt, net::UnixStream},
     panic::{self, AssertUnwindSafe},
     process,
     sync::{Arc, Condvar, Mutex, mpsc},
@@ -21,14 +22,22 @@ pub(crate) const CODECS: [Codec; 3] = [Codec::Bin, Codec::Json, Codec::Gob];
 pub(crate) enum Transport {
     Memory,
     Ring,
+    /// Two named pipes.
+    Fifo,
     Unix,
     Tcp,
     /// A stream that knows no time-outs, so that threads must do what callers do elsewhere.
     Untimed,
 }
 
-pub(crate) const TRANSPORTS: [Transport; 5] =
-    [Transport::Memory, Transport::Ring, Transport::Unix, Transport::Tcp, Transport::Untimed];
+pub(crate) const TRANSPORTS: [Transport; 6] = [
+    Transport::Memory,
+    Transport::Ring,
+    Transport::Fifo,
+    Transport::Unix,
+    Transport::Tcp,
+    Transport::Untimed,
+];
 
 /// The two sides of a new connection: the client's and the server's.
 pub(crate) fn connect(transport: Transport) -> (Connection, Connection) {
@@ -49,6 +58,14 @@ pub(crate) fn connect(transport: Transport) -> (Connection, Connection) {
                 Connection::from_ends(their_reader, their_writer),
             )
         }
+        Transport::Fifo => {
+            let (their_reader, our_writer) = fifo();
+            let (our_reader, their_writer) = fifo();
+            (
+                Connection::from_descriptors(our_reader, our_writer).unwrap(),
+                Connection::from_descriptors(their_reader, their_writer).unwrap(),
+            )
+        }
         Transport::Unix => {
             let (a, b) = UnixStream::pair().unwrap();
             (a.into(), b.into())
@@ -62,6 +79,89 @@ pub(crate) fn connect(transport: Transport) -> (Connection, Connection) {
             (untimed(a), untimed(b))
         }
     }
+}
+
+/// One side of a connection as bare bytes. Dropping the writer ends that direction.
+pub(crate) struct Bare {
+    pub(crate) reader: Box<dyn Read + Send>,
+    pub(crate) writer: Box<dyn Write + Send>,
+}
+
+/// A client's or server's side, and the bare bytes of the other.
+pub(crate) fn against_bare(transport: Transport) -> (Connection, Bare) {
+    match transport {
+        Transport::Memory => {
+            let (reader, our_writer) = ringpipe::pipe();
+            let (our_reader, writer) = ringpipe::pipe();
+            let ours = Connection::from_ends(our_reader, our_writer);
+            (ours, Bare { reader: Box::new(reader), writer: Box::new(writer) })
+        }
+        Transport::Ring => {
+            let (reader, our_writer) = ring();
+            let (our_reader, writer) = ring();
+            let ours = Connection::from_ends(our_reader, our_writer);
+            (ours, Bare { reader: Box::new(reader), writer: Box::new(writer) })
+        }
+        Transport::Fifo => {
+            let (reader, our_writer) = fifo();
+            let (our_reader, writer) = fifo();
+            let ours = Connection::from_descriptors(our_reader, our_writer).unwrap();
+            (ours, Bare { reader: Box::new(reader), writer: Box::new(writer) })
+        }
+        Transport::Unix | Transport::Untimed => {
+            let (a, b) = UnixStream::pair().unwrap();
+            let ours = if transport == Transport::Unix { a.into() } else { untimed(a) };
+            let writer = Half(b.try_clone().unwrap(), |socket| socket.shutdown(Shutdown::Write));
+            let reader = Half(b, |socket| socket.shutdown(Shutdown::Read));
+            (ours, Bare { reader: Box::new(reader), writer: Box::new(writer) })
+        }
+        Transport::Tcp => {
+            let (a, b) = tcp_pair();
+            let writer = Half(b.try_clone().unwrap(), |socket| socket.shutdown(Shutdown::Write));
+            let reader = Half(b, |socket| socket.shutdown(Shutdown::Read));
+            let ours = Connection::tcp(a).unwrap();
+            (ours, Bare { reader: Box::new(reader), writer: Box::new(writer) })
+        }
+    }
+}
+
+/// One direction of a socket, which ends when this is dropped.
+struct Half<S>(S, fn(&S) -> io::Result<()>);
+
+impl<S: Read> Read for Half<S> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl<S: Write> Write for Half<S> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<S> Drop for Half<S> {
+    fn drop(&mut self) {
+        let _ = self.1(&self.0);
+    }
+}
+
+/// Both ends of a named pipe whose name is gone again.
+fn fifo() -> (File, File) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("fifo");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // Nobody writes yet, and this does not wait until somebody does.
+    let reader =
+        OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(&path).unwrap();
+    let writer = OpenOptions::new().write(true).open(&path).unwrap();
+    let flags = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty());
+    nix::fcntl::fcntl(&reader, flags).unwrap();
+    (reader, writer)
 }
 
 fn ring() -> (ringpipe::Reader, ringpipe::Writer) {
@@ -88,11 +188,19 @@ pub(crate) fn against_socket() -> (Connection, UnixStream) {
     (a.into(), b)
 }
 
+/// Replies with `result` to the request of which this is the frame, in the codec `bin`.
+pub(crate) fn reply_to(request: &[u8], result: &[u8], writer: &mut impl Write) {
+    // The tests' numbers are below 128, so that the first byte is all of the number.
+    write_frame(writer, &[&request[..1], &[0], result].concat());
+}
+
 /// Runs `test` for every transport and codec, each in time.
 pub(crate) fn everywhere(test: impl Fn(&Scene) + Send + Sync + 'static) {
     let test = Arc::new(test);
+    let mut held = 0;
     for transport in TRANSPORTS {
         for codec in CODECS {
+            held += 1;
             let test = Arc::clone(&test);
             watched(&format!("{transport:?} with {codec}"), move || {
                 let scene = Scene::new(transport, codec);
@@ -101,7 +209,22 @@ pub(crate) fn everywhere(test: impl Fn(&Scene) + Send + Sync + 'static) {
             });
         }
     }
-    eprintln!("{} transports with {} codecs", TRANSPORTS.len(), CODECS.len());
+    eprintln!(
+        "held over {} of {} transports with {} codecs each",
+        held / CODECS.len(),
+        TRANSPORTS.len(),
+        CODECS.len()
+    );
+}
+
+/// Runs `test` for every transport, where the codec makes no difference.
+pub(crate) fn over_every_transport(test: impl Fn(Transport) + Send + Sync + 'static) {
+    let test = Arc::new(test);
+    for transport in TRANSPORTS {
+        let test = Arc::clone(&test);
+        watched(&format!("{transport:?}"), move || test(transport));
+    }
+    eprintln!("held over {} transports", TRANSPORTS.len());
 }
 
 /// Runs `test`, and ends the process if it hangs.
@@ -147,10 +270,26 @@ impl Scene {
 
     /// Another client of the same server, and the thread that serves it.
     pub(crate) fn another(&self) -> (Client, thread::JoinHandle<()>) {
+        let (ours, serving) = self.connection();
+        (Client::new(ours, self.codec).unwrap(), serving)
+    }
+
+    /// One that takes messages of at most `limit` bytes.
+    pub(crate) fn another_within(&self, limit: usize) -> (Client, thread::JoinHandle<()>) {
+        let (ours, serving) = self.connection();
+        (Client::with_message_limit(ours, self.codec, limit).unwrap(), serving)
+    }
+
+    /// One that speaks a codec of its own.
+    pub(crate) fn another_speaking(&self, codec: Codec) -> (Client, thread::JoinHandle<()>) {
+        let (ours, serving) = self.connection();
+        (Client::new(ours, codec).unwrap(), serving)
+    }
+
+    fn connection(&self) -> (Connection, thread::JoinHandle<()>) {
         let (ours, theirs) = connect(self.transport);
         let (server, codec) = (self.server.clone(), self.codec);
-        let serving = thread::spawn(move || server.serve(theirs, codec));
-        (Client::new(ours, codec).unwrap(), serving)
+        (ours, thread::spawn(move || server.serve(theirs, codec)))
     }
 
     pub(crate) fn multiply(&self, a: i64, b: i64) -> i64 {
@@ -158,7 +297,7 @@ impl Scene {
     }
 
     /// The connection has to work to the end, and nothing may be left of it.
-    fn end(self) {
+    pub(crate) fn end(self) {
         self.gate.open();
         assert_eq!(self.client.pending(), 0);
         let _ = self.client.close();
@@ -224,6 +363,7 @@ pub(crate) fn arith(name: &str, gate: &Arc<Gate>) -> Service {
             b => Ok(Quotient { quo: args.a / b, rem: args.a % b }),
         })
         .method("Echo", |bytes: Bytes| Ok::<_, String>(bytes))
+        .method("Large", |size: u64| Ok::<_, String>(Bytes::from(vec![b'x'; size as usize])))
         .method("Nothing", |()| Ok::<_, String>(()))
         .method("Wait", move |n: i64| {
             gate.pass();

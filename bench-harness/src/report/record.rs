@@ -10,13 +10,19 @@ use crate::{
     control::{Facts, Usage},
     host::Host,
     pattern::Fault,
+    pin::Placement,
     recommend::Advice,
     stats::{interval::Estimate, percentile::Buckets},
     units::Size,
 };
 
 /// Goes up when a reader of the last version would misread the new one.
-pub(crate) const SCHEMA: u32 = 1;
+///
+/// 2: the scenarios paced, idle-wake and setup; `pace` and an absent `buffer` in a case; several placements in one run;
+/// counted system calls.
+pub(crate) const SCHEMA: u32 = 2;
+/// The oldest version that is still read; what it does not have gets a default.
+const OLDEST: u32 = 1;
 
 /// A whole run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -60,13 +66,43 @@ pub(crate) struct RunInfo {
     pub(crate) arguments: Vec<String>,
     pub(crate) seed: u64,
     pub(crate) rounds: u32,
+    /// The placement that everything was measured in, as a sentence.
     pub(crate) placement: String,
+    /// All placements, the main one first, and those that this machine does not have. Empty in schema 1.
+    #[serde(default)]
+    pub(crate) placements: Vec<Place>,
+    /// The capacity asked of every transport's buffer in the cells that do not leave it its own.
     pub(crate) buffer: Size,
+    /// How much of a message is written and compared.
+    #[serde(default)]
+    pub(crate) payload: Payload,
     pub(crate) complete: bool,
     /// Why not, if not.
     pub(crate) incomplete: Option<String>,
     /// A run of the harness's own tests: no figure in it is a measurement.
     pub(crate) self_test: bool,
+}
+
+/// Where both sides ran, or why they could not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// The word in the names of cells.
+    pub(crate) tag: String,
+    /// Where the sides were put; `null` if the machine has no such place.
+    pub(crate) placement: Option<Placement>,
+    /// Where that is, or why there is none.
+    pub(crate) what: String,
+}
+
+/// How much of each message is written by one side and compared by the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Payload {
+    /// Every byte.
+    #[default]
+    Full,
+    /// The first eight bytes; the rest is carried and never looked at.
+    Header,
 }
 
 /// What filling and comparing one message costs with the harness's pattern; the same for every row.
@@ -119,6 +155,12 @@ pub(crate) struct Cell {
     /// Whether the rounds agree well enough for the row to win anything.
     pub(crate) converged: bool,
     pub(crate) per_message: PerMessage,
+    /// System calls for one message, counted in a pass of its own that no time was taken of.
+    #[serde(default)]
+    pub(crate) calls: Option<Calls>,
+    /// Why there is no such count, if there is none.
+    #[serde(default)]
+    pub(crate) no_calls: Option<String>,
     pub(crate) messages: u64,
     /// Messages compared byte by byte, warm-up included.
     pub(crate) verified: u64,
@@ -138,7 +180,7 @@ pub(crate) struct Round {
     pub(crate) responder: Usage,
 }
 
-/// Round trips in nanoseconds over all rounds; a percentile without enough samples is `null`.
+/// Latencies in nanoseconds over all rounds; a percentile without enough samples is `null`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Percentiles {
     pub(crate) p50: Option<u64>,
@@ -152,9 +194,27 @@ pub(crate) struct Percentiles {
 /// What both sides together used for one message (in ping-pong: for one round trip).
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct PerMessage {
+    /// Of both sides, without the pacer's waiting.
     pub(crate) cpu_ns: f64,
+    /// The initiator's and the responder's part of it; 0 in schema 1.
+    #[serde(default)]
+    pub(crate) initiator_cpu_ns: f64,
+    #[serde(default)]
+    pub(crate) responder_cpu_ns: f64,
+    /// What the pacer spent waiting for the next message to be due: the harness's own, of no transport.
+    #[serde(default)]
+    pub(crate) pacing_ns: f64,
     pub(crate) voluntary: f64,
     pub(crate) involuntary: f64,
+}
+
+/// System calls of each side for one message (in ping-pong: for one round trip), all threads counted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Calls {
+    pub(crate) initiator: f64,
+    pub(crate) responder: f64,
+    /// The messages counted over.
+    pub(crate) messages: u64,
 }
 
 impl Report {
@@ -165,9 +225,9 @@ impl Report {
         let probe: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&text)
             .with_context(|| format!("{} is no report", file.display()))?;
         match probe.get("schema").and_then(serde_json::Value::as_u64) {
-            Some(schema) if schema == u64::from(SCHEMA) => {}
+            Some(schema) if (u64::from(OLDEST)..=u64::from(SCHEMA)).contains(&schema) => {}
             Some(schema) => bail!(
-                "{} has schema {schema}, this ipc-bench reads {SCHEMA}; use the version that wrote it",
+                "{} has schema {schema}, this ipc-bench reads {OLDEST} to {SCHEMA}; use the version that wrote it",
                 file.display()
             ),
             None => bail!("{} is no report: it names no schema", file.display()),
@@ -176,9 +236,28 @@ impl Report {
             .with_context(|| format!("{} is a damaged report", file.display()))
     }
 
+    /// Whether a cell belongs to the main table: measured in the main placement, with matched buffers. The others show
+    /// what another placement or the transport's own buffer changes.
+    pub(crate) fn main(&self, cell: &Cell) -> bool {
+        let main = self.run.placements.first().and_then(|place| place.placement);
+        cell.case.buffer.is_some() && main.is_none_or(|main| main == cell.case.placement)
+    }
+
+    /// The cells with these names, in the order of the names.
+    pub(crate) fn cells_named(&self, names: &[String]) -> Vec<&Cell> {
+        names.iter().filter_map(|name| self.cells.iter().find(|cell| cell.id == *name)).collect()
+    }
+
     /// Whether any message arrived wrong.
     pub(crate) fn corrupt(&self) -> bool {
         self.cells.iter().any(|cell| cell.fault.is_some())
+    }
+}
+
+impl Round {
+    /// Processor time of both sides for one message.
+    pub(crate) fn cpu_ns_per_message(&self) -> f64 {
+        (self.initiator.cpu_ns + self.responder.cpu_ns) as f64 / self.messages.max(1) as f64
     }
 }
 
@@ -196,7 +275,7 @@ impl Cell {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{case::Row, pin::Placement, stats::interval, transport};
+    use crate::{case::Row, stats::median, transport};
 
     /// A cell of 64-byte messages with these values, one a round, written as `pingpong unix/block`.
     pub(crate) fn cell(name: &str, rounds: &[f64]) -> Cell {
@@ -208,16 +287,19 @@ pub(crate) mod tests {
             size: Size(64),
             row: Row { transport: transport.to_owned(), wait: wait.parse().unwrap(), replica },
             placement: Placement::TwoCpus { initiator: 0, responder: 1 },
-            buffer: Size(1 << 20),
+            buffer: Some(Size(1 << 20)),
+            pace: None,
         };
-        let per_message = PerMessage {
-            cpu_ns: if case.row.wait == Wait::Adaptive { 500.0 } else { 20_000.0 },
-            ..PerMessage::default()
-        };
-        Cell {
+        let cpu_ns = if case.row.wait == Wait::Adaptive { 500 } else { 20_000 };
+        let cell = Cell {
             id: case.id(),
             floor: transport::find(transport).unwrap().floor,
-            value: interval::estimate(rounds, 1).unwrap(),
+            // What a bootstrap gives for three rounds; cheaper, because simulations make thousands of cells.
+            value: Estimate {
+                median: median(rounds).unwrap(),
+                low: rounds.iter().copied().fold(f64::INFINITY, f64::min),
+                high: rounds.iter().copied().fold(0.0, f64::max),
+            },
             rounds: rounds
                 .iter()
                 .map(|value| {
@@ -233,14 +315,26 @@ pub(crate) mod tests {
                 .collect(),
             percentiles: Percentiles::default(),
             converged: true,
-            per_message,
+            per_message: PerMessage::default(),
+            calls: None,
+            no_calls: None,
             messages: 1000,
             verified: 2000,
             fault: None,
             facts: Facts::new(),
             histogram: vec![],
             case,
+        };
+        costing(cell, cpu_ns)
+    }
+
+    /// The same cell with messages that cost so much processor time in every round.
+    pub(crate) fn costing(mut cell: Cell, cpu_ns: u64) -> Cell {
+        cell.per_message.cpu_ns = cpu_ns as f64;
+        for round in cell.rounds.iter_mut().flatten() {
+            round.initiator.cpu_ns = cpu_ns * round.messages;
         }
+        cell
     }
 
     /// A complete report of these cells on a machine that nothing disturbed.
@@ -264,7 +358,9 @@ pub(crate) mod tests {
                 seed: 7,
                 rounds: 3,
                 placement: "two CPUs".to_owned(),
+                placements: vec![],
                 buffer: Size(1 << 20),
+                payload: Payload::Full,
                 complete: true,
                 incomplete: None,
                 self_test: false,
@@ -289,6 +385,29 @@ pub(crate) mod tests {
         std::fs::write(folder.path().join("report.json"), &text).unwrap();
         let read = Report::read(folder.path()).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    }
+
+    #[test]
+    fn a_report_of_schema_1_is_still_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = report(vec![cell("pingpong unix/block", &[1.0, 2.0, 3.0])]);
+        let mut value = serde_json::to_value(&report).unwrap();
+        value["schema"] = 1.into();
+        let strip = |value: &mut serde_json::Value, names: &[&str]| {
+            names.iter().for_each(|name| {
+                value.as_object_mut().unwrap().remove(*name).unwrap();
+            });
+        };
+        strip(&mut value["run"], &["placements", "payload"]);
+        strip(&mut value["host"], &["unknown"]);
+        strip(&mut value["cells"][0], &["calls", "no_calls"]);
+        let new = ["initiator_cpu_ns", "responder_cpu_ns", "pacing_ns"];
+        strip(&mut value["cells"][0]["per_message"], &new);
+        strip(&mut value["cells"][0]["rounds"][0]["initiator"], &["pacing_ns"]);
+        std::fs::write(folder.path().join("report.json"), value.to_string()).unwrap();
+        let read = Report::read(folder.path()).unwrap();
+        assert_eq!(read.schema, 1);
+        assert!(read.main(&read.cells[0]));
     }
 
     #[test]

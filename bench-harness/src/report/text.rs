@@ -41,6 +41,11 @@ impl Grid {
         self.aligned(1)
     }
 
+    /// For a terminal, if the second column holds words as well.
+    pub(crate) fn labelled(&self) -> String {
+        self.aligned(2)
+    }
+
     /// For a terminal, if no column holds numbers.
     pub(crate) fn words(&self) -> String {
         self.aligned(usize::MAX)

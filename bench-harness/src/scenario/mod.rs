@@ -1,11 +1,16 @@
 //! What the two sides do. Generic over the transport: nothing here knows one by name, and nothing here prints.
 
+mod paced;
+mod pacer;
 mod pingpong;
+mod setup;
 mod solo;
 mod stream;
 
 use std::io;
 
+pub(crate) use pacer::Pacer;
+pub(crate) use setup::setup;
 pub(crate) use solo::copy;
 
 use crate::{
@@ -21,6 +26,8 @@ pub(crate) struct Batch {
     pub(crate) pattern: Pattern,
     pub(crate) first: u64,
     pub(crate) count: u64,
+    /// When the next one is due.
+    pub(crate) pacer: Pacer,
 }
 
 impl Batch {
@@ -38,9 +45,18 @@ pub(crate) fn play<L: Link>(
     buffer: &mut [u8],
 ) -> io::Result<Part> {
     match (scenario, role) {
-        (Scenario::Pingpong, Role::Initiator) => pingpong::initiate(link, batch, buffer),
-        (Scenario::Pingpong, Role::Responder) => pingpong::respond(link, batch, buffer),
+        (Scenario::Pingpong | Scenario::IdleWake, Role::Initiator) => {
+            pingpong::initiate(link, batch, buffer)
+        }
+        (Scenario::Pingpong | Scenario::IdleWake, Role::Responder) => {
+            pingpong::respond(link, batch, buffer)
+        }
         (Scenario::Stream, Role::Initiator) => stream::write(link, batch, buffer),
         (Scenario::Stream, Role::Responder) => stream::read(link, batch, buffer),
+        (Scenario::Paced, Role::Initiator) => paced::write(link, batch, buffer),
+        (Scenario::Paced, Role::Responder) => paced::read(link, batch, buffer),
+        (Scenario::Setup, _) => {
+            Err(io::Error::other("a transport that is set up already cannot be set up"))
+        }
     }
 }

@@ -35,11 +35,16 @@ pub(crate) fn copy(batch: Batch, message: &mut [u8], window: &mut [u8]) -> Part 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pattern::Pattern;
+    use crate::{pattern::Pattern, report::record::Payload, scenario::Pacer};
 
     #[test]
     fn every_slot_of_the_window_holds_the_message_afterwards() {
-        let batch = Batch { pattern: Pattern::new(5), first: 2, count: 10 };
+        let batch = Batch {
+            pattern: Pattern::new(5, Payload::Full),
+            first: 2,
+            count: 10,
+            pacer: Pacer::none(),
+        };
         let (mut message, mut window) = (vec![0; 24], vec![0; 100]);
         let part = copy(batch, &mut message, &mut window);
         assert_eq!((part.verified, part.fault), (4, None));

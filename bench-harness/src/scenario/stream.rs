@@ -9,8 +9,7 @@ use crate::{clock::monotonic_ns, control::Part, pattern::Direction::Request, tra
 pub(super) fn write<L: Link>(link: &mut L, batch: Batch, buffer: &mut [u8]) -> io::Result<Part> {
     let start_ns = monotonic_ns();
     for number in batch.numbers() {
-        batch.pattern.fill(Request, number, buffer);
-        link.send(buffer)?;
+        link.send_with(buffer, |message| batch.pattern.fill(Request, number, message))?;
     }
     link.flush()?;
     Ok(Part { start_ns, end_ns: monotonic_ns(), ..Part::default() })
@@ -20,10 +19,11 @@ pub(super) fn read<L: Link>(link: &mut L, batch: Batch, buffer: &mut [u8]) -> io
     let mut fault = None;
     let start_ns = monotonic_ns();
     for number in batch.numbers() {
-        link.recv(buffer)?;
-        if let Err(wrong) = batch.pattern.check(Request, number, buffer) {
-            fault.get_or_insert(wrong);
-        }
+        link.recv_with(buffer, |message| {
+            if let Err(wrong) = batch.pattern.check(Request, number, message) {
+                fault.get_or_insert(wrong);
+            }
+        })?;
     }
     Ok(Part { start_ns, end_ns: monotonic_ns(), verified: batch.count, fault, ..Part::default() })
 }

@@ -33,9 +33,7 @@ pub(crate) fn estimate(rounds: &[f64], seed: u64) -> Option<Estimate> {
             median(&draw)
         })
         .collect();
-    medians.sort_by(f64::total_cmp);
-    let at = |share: f64| medians[((RESAMPLES - 1) as f64 * share).round() as usize];
-    Some(Estimate { median: middle, low: at(0.025), high: at(0.975) })
+    Some(percentiles(middle, &mut medians))
 }
 
 /// The ratio of two rows, taken within each round, with its interval over rounds; the rounds are pairs.
@@ -44,6 +42,30 @@ pub(crate) fn ratio(numerators: &[f64], denominators: &[f64], seed: u64) -> Opti
     let ratios: Vec<f64> =
         pairs.filter(|(a, b)| **a > 0.0 && **b > 0.0).map(|(a, b)| a / b).collect();
     estimate(&ratios, seed)
+}
+
+/// The ratio of the medians of two rows of different runs, whose rounds are no pairs, with its interval over both.
+pub(crate) fn unpaired_ratio(
+    numerators: &[f64],
+    denominators: &[f64],
+    seed: u64,
+) -> Option<Estimate> {
+    let median = median(numerators)? / median(denominators)?;
+    let mut rng = Rng::new(seed);
+    let mut draw = |rounds: &[f64]| {
+        let values: Vec<f64> = rounds.iter().map(|_| rounds[rng.below(rounds.len())]).collect();
+        super::median(&values)
+    };
+    let mut ratios: Vec<f64> =
+        (0..RESAMPLES).filter_map(|_| Some(draw(numerators)? / draw(denominators)?)).collect();
+    Some(percentiles(median, &mut ratios))
+}
+
+/// The middle 95 % of resampled statistics around the one of the sample.
+fn percentiles(median: f64, resampled: &mut [f64]) -> Estimate {
+    resampled.sort_by(f64::total_cmp);
+    let at = |share: f64| resampled[((resampled.len() - 1) as f64 * share).round() as usize];
+    Estimate { median, low: at(0.025), high: at(0.975) }
 }
 
 #[cfg(test)]
@@ -84,5 +106,14 @@ mod tests {
         // The machine is three times slower in the second round; the ratio does not notice.
         let ratio = ratio(&[2.0, 6.0, 2.0], &[1.0, 3.0, 1.0], 1).unwrap();
         assert!((ratio.low - 2.0).abs() < 1e-9 && (ratio.high - 2.0).abs() < 1e-9, "{ratio:?}");
+    }
+
+    #[test]
+    fn a_ratio_of_two_runs_knows_the_spread_of_both() {
+        let ratio = unpaired_ratio(&[2.0, 2.2, 1.8], &[1.0, 1.0, 1.0], 1).unwrap();
+        assert_eq!((ratio.median, ratio.low, ratio.high), (2.0, 1.8, 2.2));
+        let ratio = unpaired_ratio(&[2.0, 4.0, 3.0], &[1.0, 2.0, 1.5], 1).unwrap();
+        assert!(ratio.low <= 1.01 && ratio.high >= 3.99, "{ratio:?}");
+        assert_eq!(unpaired_ratio(&[1.0], &[], 1), None);
     }
 }

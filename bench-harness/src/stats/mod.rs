@@ -24,12 +24,15 @@ pub(crate) fn relative_deviation(values: &[f64]) -> Option<f64> {
     Some(median(&distances)? / middle.abs())
 }
 
-/// The smallest of `values` that at least `share` of them do not exceed. `None` without values.
-pub(crate) fn quantile(values: &[f64], share: f64) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied()
+/// How likely the median of `count` independent values lies beyond a limit that each exceeds with probability `share`.
+///
+/// At least half of the values then do (for an even count, one of the two middle ones does: an upper bound).
+pub(crate) fn median_exceeds(share: f64, count: usize) -> f64 {
+    let exactly = |hits: usize| {
+        let ways: f64 = (0..hits).map(|i| (count - i) as f64 / (i + 1) as f64).product();
+        ways * share.powf(hits as f64) * (1.0 - share).powf((count - hits) as f64)
+    };
+    (count.div_ceil(2)..=count).map(exactly).sum()
 }
 
 /// Whether all values lie within `share` of the smallest (0.05: within 5 %).
@@ -59,12 +62,12 @@ mod tests {
     }
 
     #[test]
-    fn a_quantile_is_one_of_the_values() {
-        let values: Vec<f64> = (1..=20).rev().map(f64::from).collect();
-        assert_eq!(quantile(&values, 0.95), Some(19.0));
-        assert_eq!(quantile(&values, 1.0), Some(20.0));
-        assert_eq!(quantile(&[3.0, 1.0, 2.0], 0.95), Some(3.0));
-        assert_eq!(quantile(&[], 0.5), None);
+    fn the_chance_of_a_median_is_that_of_the_binomial_distribution() {
+        assert!((median_exceeds(0.5, 1) - 0.5).abs() < 1e-12);
+        // Three of three, or two of three in three ways: 0.1³ + 3 · 0.1² · 0.9.
+        assert!((median_exceeds(0.1, 3) - 0.028).abs() < 1e-12);
+        assert!((median_exceeds(0.5, 9) - 0.5).abs() < 1e-12);
+        assert_eq!((median_exceeds(0.0, 9), median_exceeds(1.0, 9)), (0.0, 1.0));
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Descriptors {
     }
 }
 
-fn set_nonblocking(descriptor: impl AsFd) -> io::Result<()> {
+pub(super) fn set_nonblocking(descriptor: impl AsFd) -> io::Result<()> {
     let flags = doing(fcntl(&descriptor, FcntlArg::F_GETFL), "reading descriptor flags")?;
     let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
     doing(fcntl(&descriptor, FcntlArg::F_SETFL(flags)), "setting O_NONBLOCK")?;
@@ -67,7 +67,7 @@ impl Link for Descriptors {
 }
 
 /// Whether the call is simply to be made again; a blocking descriptor never says `WouldBlock`.
-fn again(error: io::Error) -> io::Result<()> {
+pub(super) fn again(error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::WouldBlock => std::hint::spin_loop(),
         io::ErrorKind::Interrupted => {}

@@ -1,7 +1,7 @@
 //! Descriptors from one peer to the other, over the socket pair on which they meet.
 
 use std::{
-    io::{self, IoSlice, IoSliceMut},
+    io::{self, IoSlice, IoSliceMut, Read, Write},
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd},
         unix::net::UnixStream,
@@ -10,7 +10,7 @@ use std::{
 
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
-use super::doing;
+use super::{Role, doing};
 
 /// Sends copies of `descriptors`; the sender's own may be closed afterwards.
 pub(super) fn send(meet: &UnixStream, descriptors: &[&OwnedFd]) -> io::Result<()> {
@@ -24,6 +24,25 @@ pub(super) fn send(meet: &UnixStream, descriptors: &[&OwnedFd]) -> io::Result<()
     );
     doing(sent, "handing descriptors to the peer")?;
     Ok(())
+}
+
+/// A fresh socket pair between the peers that know each other over `meet`. When both have it, both are ready: the responder
+/// is about to wait, and the initiator knows.
+pub(crate) fn introduce(role: Role, mut meet: &UnixStream) -> io::Result<UnixStream> {
+    let mut ready = [0];
+    match role {
+        Role::Initiator => {
+            let (ours, theirs) = UnixStream::pair()?;
+            send(meet, &[&OwnedFd::from(theirs)])?;
+            meet.read_exact(&mut ready)?;
+            Ok(ours)
+        }
+        Role::Responder => {
+            let [socket] = receive(meet)?;
+            meet.write_all(&ready)?;
+            Ok(UnixStream::from(socket))
+        }
+    }
 }
 
 /// Receives exactly `N` descriptors.
@@ -54,12 +73,29 @@ pub(super) fn receive<const N: usize>(meet: &UnixStream) -> io::Result<[OwnedFd;
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        fs::File,
-        io::{Read, Write},
-    };
+    use std::fs::File;
 
     use super::*;
+
+    #[test]
+    fn peers_that_are_introduced_have_a_fresh_socket_between_them_each_time() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let other = std::thread::spawn(move || {
+            (0..3).map(|_| introduce(Role::Responder, &theirs).unwrap()).collect::<Vec<_>>()
+        });
+        let here: Vec<UnixStream> =
+            (0..3).map(|_| introduce(Role::Initiator, &ours).unwrap()).collect();
+        for (number, (mut here, mut there)) in
+            here.into_iter().zip(other.join().unwrap()).enumerate()
+        {
+            here.write_all(&[number as u8]).unwrap();
+            drop(here);
+            let mut got = Vec::new();
+            there.read_to_end(&mut got).unwrap();
+            assert_eq!(got, [number as u8]);
+        }
+        drop(ours);
+    }
 
     #[test]
     fn a_descriptor_arrives_and_a_peer_that_is_gone_is_an_error() {

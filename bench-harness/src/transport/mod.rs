@@ -3,13 +3,21 @@
 //! Two peers meet over a socket pair that the coordinator gave them. A transport uses it to hand over descriptors,
 //! a port or a greeting; nothing is found by name, so nothing can be left behind under one.
 
+mod calls;
 mod copy;
+mod crowd;
 mod descriptors;
 mod fifo;
 mod flag;
+pub(crate) mod go;
 mod handover;
+mod in_place;
 mod memory;
+mod mqueue;
+#[cfg(feature = "peers")]
+mod peers;
 mod pipe;
+mod portable;
 mod registry;
 mod relay;
 mod ring;
@@ -21,6 +29,9 @@ mod unix;
 use std::{fmt::Display, io, os::unix::net::UnixStream, thread};
 
 pub(crate) use copy::window;
+pub(crate) use handover::introduce;
+#[cfg(feature = "peers")]
+pub(crate) use peers::sweep;
 pub(crate) use registry::{Topology, Transport, find, known};
 
 use crate::{
@@ -39,12 +50,28 @@ pub(crate) enum Role {
 }
 
 /// One side of a connection that carries messages of a size both sides know.
-pub(crate) trait Link: Send {
+pub(crate) trait Link {
     /// Hands the whole message to the transport.
     fn send(&mut self, message: &[u8]) -> io::Result<()>;
 
     /// Fills `message` with the next one.
     fn recv(&mut self, message: &mut [u8]) -> io::Result<()>;
+
+    /// Lets `fill` write the next message and hands it over. A transport that lends its own memory has it written there;
+    /// the others take `buffer`, which has the size of a message.
+    #[inline]
+    fn send_with(&mut self, buffer: &mut [u8], fill: impl FnOnce(&mut [u8])) -> io::Result<()> {
+        fill(buffer);
+        self.send(buffer)
+    }
+
+    /// Shows `look` the next message: where it arrived, if the transport lends that, and otherwise in `buffer`.
+    #[inline]
+    fn recv_with(&mut self, buffer: &mut [u8], look: impl FnOnce(&[u8])) -> io::Result<()> {
+        self.recv(buffer)?;
+        look(buffer);
+        Ok(())
+    }
 
     /// Makes everything sent so far visible to the other side.
     fn flush(&mut self) -> io::Result<()> {
@@ -96,14 +123,23 @@ pub(crate) fn connect(
         "pipe" => visit.visit(pipe::open(case, role, meet)?),
         "fifo" => visit.visit(fifo::open(case, role, meet)?),
         "unix" => visit.visit(unix::open(case, role, meet)?),
+        "unix-seqpacket" => visit.visit(unix::open_packets(case, role, meet)?),
+        "zeroed" => visit.visit(unix::open_zeroed(case, role, meet)?),
         "corrupt" => visit.visit(unix::open_corrupting(case, role, meet)?),
         "stuck" => visit.visit(unix::open_stuck(case, role, meet)?),
         "ring" => visit.visit(ring::open(case, role, meet)?),
+        "ring-eventfd" => visit.visit(ring::open_polled(case, role, meet)?),
+        "ring-portable" => visit.visit(portable::open(case, role, meet)?),
+        "mqueue" => visit.visit(mqueue::open(case, role, meet)?),
         "tcp" => visit.visit(tcp::open(case, role, meet)?),
         "flag" => visit.visit(flag::open(case, role, meet)?),
         "futex" => visit.visit(flag::open(case, role, meet)?),
         "relay" => visit.visit(relay::open(case, role, meet)?),
+        "ring-crowd" => visit.visit(crowd::open(case, role, meet)?),
+        "ring-in-place" => visit.visit(in_place::open(case, role, meet)?),
         name if name.starts_with("rpc-") => visit.visit(rpc::open(case, role, meet)?),
+        #[cfg(feature = "peers")]
+        name if peers::has(name) => peers::connect(case, role, meet, visit),
         other => Err(unsupported(format!("no transport between processes is called {other}"))),
     }
 }
@@ -119,11 +155,14 @@ pub(crate) fn connect_threads(
 ) -> io::Result<Both> {
     match case.row.transport.as_str() {
         "memory" => Ok(on_threads(memory::open(), initiator, responder)),
+        "memory-bufio" => Ok(on_threads(memory::open_buffered(), initiator, responder)),
+        #[cfg(feature = "peers")]
+        name if peers::has(name) => peers::connect_threads(case, initiator, responder),
         other => Err(unsupported(format!("no transport between threads is called {other}"))),
     }
 }
 
-fn on_threads<L: Link>(
+fn on_threads<L: Link + Send>(
     links: (L, L),
     initiator: impl Visit + Send,
     responder: impl Visit + Send,

@@ -29,13 +29,15 @@ pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Des
     }
 }
 
-/// Asks for the capacity of the case; what was granted is read back and reported.
+/// Asks for the capacity of the case, if it has one; what was granted is read back and reported.
 pub(super) fn resize(pipes: [&OwnedFd; 2], case: &Case) -> io::Result<Facts> {
     let mut granted = 0;
     for pipe in pipes {
-        let wanted = i32::try_from(case.buffer.0).unwrap_or(i32::MAX);
-        // Refused beyond /proc/sys/fs/pipe-max-size; the pipe then keeps the size it has, which is reported.
-        let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(wanted));
+        if let Some(buffer) = case.buffer {
+            let wanted = i32::try_from(buffer.0).unwrap_or(i32::MAX);
+            // Refused beyond /proc/sys/fs/pipe-max-size; the pipe then keeps the size it has, which is reported.
+            let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(wanted));
+        }
         granted = doing(fcntl(pipe, FcntlArg::F_GETPIPE_SZ), "reading the capacity of a pipe")?;
     }
     Ok(Facts::from([("capacity".to_owned(), granted.to_string())]))

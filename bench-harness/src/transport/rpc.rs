@@ -4,41 +4,26 @@
 //! what the codec adds travels on top. The name of a row says what carries the calls and, after it, the codec:
 //! `rpc-ring` speaks `bin`, `rpc-ring-json` JSON over the same ring.
 
-use std::{
-    convert::Infallible,
-    fmt, io,
-    os::unix::net::UnixStream,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
-};
+use std::{convert::Infallible, io, os::unix::net::UnixStream, sync::Arc, thread};
 
+use nix::sys::socket::SockType;
 use ringpipe::rpc::{Bytes, Client, Codec, Connection, Server, Service};
 
-use super::{Link, Role, doing, ring, tcp, unix, unsupported};
-use crate::{case::Case, control::Facts, pattern::Replier};
+use super::{
+    Role,
+    calls::{Call, Calls, Desk},
+    doing, ring, tcp, unix, unsupported,
+};
+use crate::case::Case;
 
 const SERVICE: &str = "Bench";
 const METHOD: &str = "Bench.Exchange";
 
-/// One side of the calls.
-#[derive(Debug)]
-pub(super) enum Rpc {
-    Caller {
-        client: Client,
-        facts: Facts,
-    },
-    /// The server has a thread of its own, which reads the connection, runs the method and writes the reply.
-    Server {
-        desk: Arc<Desk>,
-        asked: u64,
-    },
-}
-
-pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Rpc> {
+pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Calls<Client>> {
     let (carrier, codec) = parts(&case.row.transport)?;
     let (connection, mut facts) = match carrier {
         "unix" => {
-            let (socket, facts) = unix::socket(case, role, meet)?;
+            let (socket, facts) = unix::socket(case, role, meet, SockType::Stream)?;
             (Connection::from(UnixStream::from(socket)), facts)
         }
         "tcp" => {
@@ -46,7 +31,8 @@ pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Rpc
             (Connection::tcp(stream)?, facts)
         }
         "ring" => {
-            let (stream, facts) = ring::stream(case, role, meet)?;
+            let mut stream = ring::stream(&ring::options(case), role, meet)?;
+            let facts = ring::facts(stream.writer());
             (Connection::from(stream), facts)
         }
         other => return Err(unsupported(format!("no calls go over {other}"))),
@@ -55,9 +41,9 @@ pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Rpc
     match role {
         Role::Initiator => {
             let client = doing(Client::new(connection, codec), "starting a client")?;
-            Ok(Rpc::Caller { client, facts })
+            Ok(Calls::Caller { client, facts })
         }
-        Role::Responder => Ok(Rpc::Server { desk: serve(connection, codec)?, asked: 0 }),
+        Role::Responder => Ok(Calls::Server { desk: serve(connection, codec)?, asked: 0 }),
     }
 }
 
@@ -86,122 +72,23 @@ fn serve(connection: Connection, codec: Codec) -> io::Result<Arc<Desk>> {
     Ok(desk)
 }
 
-/// Where the method finds what to answer with, and the responder learns how far it is.
-#[derive(Default)]
-pub(super) struct Desk {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Comes with the first window and stays: the numbers of the messages go on from window to window.
-    replier: Option<Replier>,
-    answered: u64,
-    /// At this many answers the responder is to be woken.
-    awaited: u64,
-    closed: bool,
-}
-
-impl fmt::Debug for Desk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Desk").field(&*self.lock()).finish()
-    }
-}
-
-impl Desk {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A method that panicked has failed its call, which the other side reports.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Turns a request into its reply.
-    fn answer(&self, message: &mut [u8]) {
-        let mut state = self.lock();
-        while state.replier.is_none() && !state.closed {
-            // The caller was quicker than this side's first window.
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        if let Some(replier) = &mut state.replier {
-            replier.answer(message);
-        }
-        state.answered += 1;
-        if state.answered == state.awaited {
-            drop(state);
-            self.changed.notify_all();
-        }
-    }
-
-    /// Waits until `total` requests have been answered since the beginning.
-    fn wait_for(&self, total: u64, replier: &mut Replier) -> io::Result<()> {
-        let mut state = self.lock();
-        state.awaited = total;
-        if state.replier.is_none() {
-            state.replier = Some(replier.clone());
-            self.changed.notify_all();
-        }
-        while state.answered < total && !state.closed {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        if let Some(used) = &state.replier {
-            replier.clone_from(used);
-        }
-        if state.answered < total { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
-    }
-
-    fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
-    }
-}
-
-impl Link for Rpc {
-    fn send(&mut self, _: &[u8]) -> io::Result<()> {
-        Err(unsupported("a call has a reply; it does not stream"))
-    }
-
-    fn recv(&mut self, _: &mut [u8]) -> io::Result<()> {
-        Err(unsupported("a call has a reply; it does not stream"))
-    }
-
-    fn exchange(&mut self, request: &[u8], reply: &mut [u8]) -> io::Result<()> {
-        let Self::Caller { client, .. } = self else {
-            return Err(unsupported("the server does not call"));
-        };
-        let result: Bytes = client
-            .call(METHOD, &Bytes::from(request.to_vec()))
-            .map_err(|error| io::Error::other(error.to_string()))?;
-        if result.len() != reply.len() {
-            return Err(io::Error::other(format!(
-                "a reply of {} bytes came for a request of {}",
-                result.len(),
-                reply.len()
-            )));
-        }
-        reply.copy_from_slice(&result);
-        Ok(())
-    }
-
-    fn serve(&mut self, count: u64, _: &mut [u8], replier: &mut Replier) -> io::Result<()> {
-        let Self::Server { desk, asked } = self else {
-            return Err(unsupported("the caller does not serve"));
-        };
-        *asked += count;
-        desk.wait_for(*asked, replier)
-    }
-
-    fn facts(&self) -> Facts {
-        match self {
-            Self::Caller { facts, .. } => facts.clone(),
-            Self::Server { .. } => Facts::new(),
-        }
+impl Call for Client {
+    fn call(&mut self, request: &[u8]) -> io::Result<Vec<u8>> {
+        Client::call(self, METHOD, &Bytes::from(request.to_vec()))
+            .map(Bytes::into_vec)
+            .map_err(|error| io::Error::other(error.to_string()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pattern::{Direction, Pattern};
+    use crate::{
+        control::Facts,
+        pattern::{Direction, Pattern, Replier},
+        report::record::Payload,
+        transport::Link,
+    };
 
     #[test]
     fn the_name_of_a_row_says_carrier_and_codec() {
@@ -214,10 +101,10 @@ mod tests {
     fn a_method_answers_across_windows_and_a_client_that_leaves_ends_the_wait() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let desk = serve(Connection::from(theirs), Codec::Bin).unwrap();
-        let mut server = Rpc::Server { desk, asked: 0 };
+        let mut server = Calls::<Client>::Server { desk, asked: 0 };
         let client = Client::new(Connection::from(ours), Codec::Bin).unwrap();
-        let mut caller = Rpc::Caller { client, facts: Facts::new() };
-        let pattern = Pattern::new(3);
+        let mut caller = Calls::Caller { client, facts: Facts::new() };
+        let pattern = Pattern::new(3, Payload::Full);
         thread::scope(|scope| {
             scope.spawn(move || {
                 let (mut request, mut reply) = ([0; 40], [0; 40]);

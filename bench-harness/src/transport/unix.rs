@@ -1,4 +1,4 @@
-//! A Unix stream socket pair, and the two self-tests that are made from it.
+//! A Unix socket pair, of bytes or of packets; a floor for setting up; and the two self-tests that are made from it.
 
 use std::{
     io,
@@ -8,27 +8,50 @@ use std::{
     },
 };
 
-use nix::sys::socket::{getsockopt, setsockopt, sockopt};
+use memmap2::MmapMut;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, getsockopt, setsockopt, socketpair, sockopt,
+};
 
-use super::{Link, Role, descriptors::Descriptors, doing, handover, spins};
+use super::{Link, Role, descriptors::Descriptors, doing, handover, spins, unsupported};
 use crate::{case::Case, control::Facts};
 
 pub(super) fn open(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Descriptors> {
-    let (socket, facts) = socket(case, role, meet)?;
+    let (socket, facts) = socket(case, role, meet, SockType::Stream)?;
+    let read = socket.try_clone()?;
+    Descriptors::new(read, socket, spins(case), facts)
+}
+
+/// A message is a packet, which arrives whole or not at all.
+pub(super) fn open_packets(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Descriptors> {
+    let (socket, facts) = socket(case, role, meet, SockType::SeqPacket)?;
+    let room = doing(getsockopt(&socket, sockopt::SndBuf), "reading SO_SNDBUF")?;
+    // The kernel keeps 32 bytes of the send buffer back (unix_dgram_sendmsg).
+    if case.size.0 + 32 > room {
+        return Err(unsupported(format!(
+            "a packet of {} does not fit into the send buffer of {room} bytes; net.core.wmem_max limits it",
+            case.size
+        )));
+    }
     let read = socket.try_clone()?;
     Descriptors::new(read, socket, spins(case), facts)
 }
 
 /// This side's socket of the pair, with its buffers set.
-pub(super) fn socket(case: &Case, role: Role, meet: &UnixStream) -> io::Result<(OwnedFd, Facts)> {
+pub(super) fn socket(
+    case: &Case,
+    role: Role,
+    meet: &UnixStream,
+    kind: SockType,
+) -> io::Result<(OwnedFd, Facts)> {
     match role {
         Role::Initiator => {
-            let (ours, theirs) = doing(UnixStream::pair(), "making a socket pair")?;
-            let theirs = OwnedFd::from(theirs);
+            let pair = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC);
+            let (ours, theirs) = doing(pair, "making a socket pair")?;
             buffers(&theirs, case)?;
             let facts = buffers(&ours, case)?;
             handover::send(meet, &[&theirs])?;
-            Ok((OwnedFd::from(ours), facts))
+            Ok((ours, facts))
         }
         Role::Responder => {
             let [socket] = handover::receive(meet)?;
@@ -37,13 +60,15 @@ pub(super) fn socket(case: &Case, role: Role, meet: &UnixStream) -> io::Result<(
     }
 }
 
-/// Asks for buffers of the size of the case; what was granted is read back and reported.
+/// Asks for buffers of the size of the case, if it has one; what was granted is read back and reported.
 ///
 /// Linux grants twice what is asked, up to twice `net.core.{w,r}mem_max`, because its own bookkeeping counts.
 pub(super) fn buffers(socket: &impl AsFd, case: &Case) -> io::Result<Facts> {
-    let half = case.buffer.0 / 2;
-    doing(setsockopt(socket, sockopt::SndBuf, &half), "setting SO_SNDBUF")?;
-    doing(setsockopt(socket, sockopt::RcvBuf, &half), "setting SO_RCVBUF")?;
+    if let Some(buffer) = case.buffer {
+        let half = buffer.0 / 2;
+        doing(setsockopt(socket, sockopt::SndBuf, &half), "setting SO_SNDBUF")?;
+        doing(setsockopt(socket, sockopt::RcvBuf, &half), "setting SO_RCVBUF")?;
+    }
     granted(socket)
 }
 
@@ -55,6 +80,31 @@ pub(super) fn granted(socket: &impl AsFd) -> io::Result<Facts> {
         ("send buffer".to_owned(), send.to_string()),
         ("receive buffer".to_owned(), receive.to_string()),
     ]))
+}
+
+/// The floor of setting up: a Unix socket, and on each side as much memory as a ring has, written once.
+#[derive(Debug)]
+pub(super) struct Zeroed {
+    link: Descriptors,
+    _memory: MmapMut,
+}
+
+pub(super) fn open_zeroed(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Zeroed> {
+    let link = open(case, role, meet)?;
+    // From the system and not from the allocator, which would hand out the same pages again and again.
+    let mut memory = doing(MmapMut::map_anon(case.buffer.map_or(4096, |b| b.0)), "mapping memory")?;
+    std::hint::black_box(&mut memory).fill(0);
+    Ok(Zeroed { link, _memory: memory })
+}
+
+impl Link for Zeroed {
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        self.link.send(message)
+    }
+
+    fn recv(&mut self, message: &mut [u8]) -> io::Result<()> {
+        self.link.recv(message)
+    }
 }
 
 /// Falsifies one byte in a million of what it receives.
@@ -90,7 +140,7 @@ impl Link for Corrupting {
     }
 }
 
-/// Answers a thousand messages, then never again.
+/// Takes ten messages, then never one again.
 #[derive(Debug)]
 pub(super) struct Stuck {
     link: Descriptors,
@@ -98,7 +148,7 @@ pub(super) struct Stuck {
 }
 
 pub(super) fn open_stuck(case: &Case, role: Role, meet: &UnixStream) -> io::Result<Stuck> {
-    Ok(Stuck { link: open(case, role, meet)?, left: 1_000 })
+    Ok(Stuck { link: open(case, role, meet)?, left: 10 })
 }
 
 impl Link for Stuck {

@@ -92,6 +92,19 @@ impl Consumer {
         n
     }
 
+    /// Fills the whole of `buf` with what starts `ahead` bytes behind the read position.
+    ///
+    /// # Safety
+    /// * `ahead` and the length of `buf` together are at most [`cached_available`](Self::cached_available).
+    /// * The data is mirrored.
+    #[inline(always)]
+    pub(crate) unsafe fn get_whole(&self, ahead: u64, buf: &mut [MaybeUninit<u8>]) {
+        debug_assert!(ahead + buf.len() as u64 <= self.cached_available());
+        debug_assert!(self.areas.data().is_mirrored());
+        // SAFETY: this is the consumer, and the rest is promised.
+        unsafe { self.areas.data().get_whole(self.pos.wrapping_add(ahead), buf) };
+    }
+
     /// Gives the space of the next `n` bytes back. Whoever calls must then look whether the producer sleeps.
     #[inline(always)]
     pub(crate) fn release(&mut self, n: u64) {

@@ -49,6 +49,11 @@ mod mapped {
             (self.base, self.capacity() as usize * times)
         }
 
+        /// Whether every span is in one piece.
+        pub(crate) fn is_mirrored(&self) -> bool {
+            self.mirrored
+        }
+
         /// How many of `len` bytes from `pos` lie in one piece of memory.
         #[inline(always)]
         pub(crate) fn contiguous(&self, pos: u64, len: usize) -> usize {
@@ -64,6 +69,27 @@ mod mapped {
         pub(crate) fn at(&self, pos: u64) -> NonNull<u8> {
             // SAFETY: the offset is below the capacity, for which `base` is valid.
             unsafe { self.base.add((pos & self.mask) as usize) }
+        }
+
+        /// Copies `bytes` to the positions from `pos` on, in one piece.
+        ///
+        /// # Safety
+        /// As for [`put`](Self::put), and the area [is mirrored](Self::is_mirrored).
+        #[inline(always)]
+        pub(crate) unsafe fn put_whole(&self, pos: u64, bytes: &[u8]) {
+            // SAFETY: the span belongs to the caller, and no span reaches over the end of the mirrored area. `bytes` is
+            // private memory, so nothing overlaps.
+            unsafe { copy(bytes.as_ptr(), self.at(pos).as_ptr(), bytes.len()) };
+        }
+
+        /// Copies the bytes from `pos` on into `buf`, in one piece; all of it is initialised afterwards.
+        ///
+        /// # Safety
+        /// As for [`get`](Self::get), and the area [is mirrored](Self::is_mirrored).
+        #[inline(always)]
+        pub(crate) unsafe fn get_whole(&self, pos: u64, buf: &mut [MaybeUninit<u8>]) {
+            // SAFETY: as in `put_whole`, with the directions exchanged.
+            unsafe { copy(self.at(pos).as_ptr(), buf.as_mut_ptr().cast(), buf.len()) };
         }
 
         /// Copies `bytes` to the positions from `pos` on.
@@ -105,6 +131,42 @@ mod mapped {
             }
         }
     }
+
+    /// Longest copy that is made here and not by `memcpy`, whose call and choice of a way take as long as the copy.
+    const SHORT: usize = 128;
+    /// What the registers of every x86-64 and AArch64 processor hold.
+    type Block = [u8; 16];
+
+    /// As [`ptr::copy_nonoverlapping`], and quicker for a few bytes.
+    ///
+    /// # Safety
+    /// As for [`ptr::copy_nonoverlapping`].
+    #[inline(always)]
+    unsafe fn copy(from: *const u8, to: *mut u8, length: usize) {
+        // SAFETY: each way copies the first and the last so many bytes of at least as many; they may overlap each other.
+        unsafe {
+            match length {
+                65..=SHORT => both_ends::<[Block; 4]>(from, to, length),
+                33..=64 => both_ends::<[Block; 2]>(from, to, length),
+                16..=32 => both_ends::<Block>(from, to, length),
+                8..=15 => both_ends::<[u8; 8]>(from, to, length),
+                _ => ptr::copy_nonoverlapping(from, to, length),
+            }
+        }
+    }
+
+    /// Copies a `T` from the start and one from the end of `length` bytes, which are at least as many as a `T` has.
+    #[inline(always)]
+    unsafe fn both_ends<T>(from: *const u8, to: *mut u8, length: usize) {
+        let last = length - size_of::<T>();
+        // SAFETY: both lie within the `length` bytes, by the caller's promise.
+        unsafe {
+            let first = from.cast::<T>().read_unaligned();
+            let tail = from.add(last).cast::<T>().read_unaligned();
+            to.cast::<T>().write_unaligned(first);
+            to.add(last).cast::<T>().write_unaligned(tail);
+        }
+    }
 }
 
 #[cfg(loom)]
@@ -133,6 +195,11 @@ mod modelled {
             self.bytes.len() as u64
         }
 
+        /// Its copies take care of the end by themselves.
+        pub(crate) fn is_mirrored(&self) -> bool {
+            true
+        }
+
         pub(crate) fn contiguous(&self, pos: u64, len: usize) -> usize {
             len.min(self.bytes.len() - self.offset(pos))
         }
@@ -144,6 +211,16 @@ mod modelled {
 
         fn offset(&self, pos: u64) -> usize {
             pos as usize & (self.bytes.len() - 1)
+        }
+
+        pub(crate) unsafe fn put_whole(&self, pos: u64, bytes: &[u8]) {
+            // SAFETY: as the caller promises.
+            unsafe { self.put(pos, bytes) };
+        }
+
+        pub(crate) unsafe fn get_whole(&self, pos: u64, buf: &mut [MaybeUninit<u8>]) {
+            // SAFETY: as the caller promises.
+            unsafe { self.get(pos, buf) };
         }
 
         pub(crate) unsafe fn put(&self, pos: u64, bytes: &[u8]) {

@@ -95,6 +95,19 @@ impl Producer {
         n
     }
 
+    /// Copies the whole of `bytes` to `ahead` bytes behind the write position.
+    ///
+    /// # Safety
+    /// * `ahead` and the length of `bytes` together are at most [`cached_room`](Self::cached_room).
+    /// * The data is mirrored.
+    #[inline(always)]
+    pub(crate) unsafe fn put_whole(&mut self, ahead: u64, bytes: &[u8]) {
+        debug_assert!(ahead + bytes.len() as u64 <= self.cached_room());
+        debug_assert!(self.areas.data().is_mirrored());
+        // SAFETY: this is the producer, and the rest is promised.
+        unsafe { self.areas.data().put_whole(self.pos.wrapping_add(ahead), bytes) };
+    }
+
     /// Makes the next `n` bytes readable. Whoever calls must then look whether the consumer sleeps.
     #[inline(always)]
     pub(crate) fn publish(&mut self, n: u64) {

@@ -80,6 +80,9 @@ fn accept_hello(
     options: &Options,
     deadline: Moment,
 ) -> Result<(Own, Peer), Error> {
+    // Before the hello is there: most of the time that a meeting takes goes into allocating memory, and this way both sides
+    // do it at once. A client that never greets costs this memory until its time is up, but only one at a time.
+    let own = Own::create(options)?;
     let (greeting, from) = receive(socket, deadline)?;
     let offer = match greeting {
         Greeting::Hello(offer) => offer,
@@ -88,7 +91,6 @@ fn accept_hello(
         }
     };
     let peer = Peer::open(offer, from, options)?;
-    let own = Own::create(options)?;
     own.send(socket, &Greeting::Welcome(own.offer(), offer.header.nonce), deadline)?;
     Ok((own, peer))
 }

@@ -140,10 +140,7 @@ impl Drop for Listener {
         if !self.origin.is_here() {
             return;
         }
-        let _lock = lock_directory(&self.path);
-        if identity(&self.path).ok() == Some(self.identity) {
-            let _ = fs::remove_file(&self.path);
-        }
+        leave(&self.path, self.identity);
     }
 }
 
@@ -157,49 +154,68 @@ impl Options {
     pub fn bind(&self, path: impl AsRef<Path>) -> Result<Listener, Error> {
         super::super::options::check_capacity(self.capacity)?;
         let path = path.as_ref();
-        if path.as_os_str().is_empty() {
-            // The kernel would choose an address that nobody knows.
-            return Err(Error::invalid("an empty path cannot be listened at"));
-        }
-        let failed = |e: std::io::Error| io_error(format!("listening at {}", path.display()), &e);
-        let address = UnixAddr::new(path).map_err(|e| failed(e.into()))?;
-        // Two processes that both find a stale path must not both take it.
-        let _lock = lock_directory(path)?;
-        match fs::symlink_metadata(path) {
-            Ok(there) if there.file_type().is_socket() => remove_if_stale(path)?,
-            Ok(_) => {
-                return Err(os_error(
-                    format!(
-                        "listening at {}: something stands there that is no socket",
-                        path.display()
-                    ),
-                    Errno::EEXIST,
-                ));
-            }
-            Err(e) if e.kind() == ErrorKind::NotFound => {}
-            Err(e) => return Err(failed(e)),
-        }
-        // Step by step: the standard library would leave the file behind if it came no further than making it.
-        let socket = stream_socket(SockFlag::SOCK_NONBLOCK).map_err(|e| failed(e.into()))?;
-        bind(socket.as_raw_fd(), &address).map_err(|e| failed(e.into()))?;
-        let listening = listen(&socket, Backlog::MAXALLOWABLE).map_err(Into::into);
-        let identity = listening.and_then(|()| identity(path)).map_err(|e| {
-            let _ = fs::remove_file(path);
-            failed(e)
-        })?;
-        Ok(Listener {
-            socket: socket.into(),
+        let (socket, identity) = claim(path)?;
+        // From here on the path goes with it, whatever happens.
+        let listener = Listener {
+            socket,
             path: path.to_owned(),
             identity,
             options: self.clone(),
             deadline: Mutex::new(None),
             origin: Origin::here(),
-        })
+        };
+        let failed = |e| io_error(format!("listening at {}", path.display()), &e);
+        listener.socket.set_nonblocking(true).map_err(failed)?;
+        Ok(listener)
     }
 }
 
-fn stream_socket(flags: SockFlag) -> Result<OwnedFd, Errno> {
-    socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC | flags, None)
+/// Listens at `path`: takes over the socket of a process that is gone, and touches nothing else that stands there. Gives
+/// what [`leave`] wants to know as well.
+pub(crate) fn claim(path: &Path) -> Result<(UnixListener, (u64, u64)), Error> {
+    if path.as_os_str().is_empty() {
+        // The kernel would choose an address that nobody knows.
+        return Err(Error::invalid("an empty path cannot be listened at"));
+    }
+    let failed = |e: std::io::Error| io_error(format!("listening at {}", path.display()), &e);
+    let address = UnixAddr::new(path).map_err(|e| failed(e.into()))?;
+    // Two processes that both find a stale path must not both take it.
+    let _lock = lock_directory(path)?;
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.file_type().is_socket() => remove_if_stale(path)?,
+        Ok(_) => {
+            return Err(os_error(
+                format!(
+                    "listening at {}: something stands there that is no socket",
+                    path.display()
+                ),
+                Errno::EEXIST,
+            ));
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {}
+        Err(e) => return Err(failed(e)),
+    }
+    // Step by step: the standard library would leave the file behind if it came no further than making it.
+    let socket = stream_socket().map_err(|e| failed(e.into()))?;
+    bind(socket.as_raw_fd(), &address).map_err(|e| failed(e.into()))?;
+    let listening = listen(&socket, Backlog::MAXALLOWABLE).map_err(Into::into);
+    let identity = listening.and_then(|()| identity(path)).map_err(|e| {
+        let _ = fs::remove_file(path);
+        failed(e)
+    })?;
+    Ok((socket.into(), identity))
+}
+
+fn stream_socket() -> Result<OwnedFd, Errno> {
+    socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+}
+
+/// Removes the socket at `path`, unless somebody else took the path meanwhile.
+pub(crate) fn leave(path: &Path, socket: (u64, u64)) {
+    let _lock = lock_directory(path);
+    if identity(path).ok() == Some(socket) {
+        let _ = fs::remove_file(path);
+    }
 }
 
 /// Connects to the socket at `path` and greets.
@@ -210,8 +226,8 @@ pub(crate) fn connect_path(path: &Path, options: &Options) -> Result<Stream, Err
 }
 
 /// Connects, waiting at most `timeout` for room in the listener's queue.
-fn dial(path: &Path, timeout: Duration) -> Result<UnixStream, Errno> {
-    let fd = stream_socket(SockFlag::empty())?;
+pub(crate) fn dial(path: &Path, timeout: Duration) -> Result<UnixStream, Errno> {
+    let fd = stream_socket()?;
     let micros = i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX).max(1);
     setsockopt(&fd, SendTimeout, &TimeVal::microseconds(micros))?;
     let address = UnixAddr::new(path)?;

@@ -12,3 +12,5 @@ pub(crate) use greeting::Handover;
 pub(crate) use handshake::{accept, connect, receive_handover, send_handover};
 pub use listener::Listener;
 pub(crate) use listener::connect_path;
+#[cfg(feature = "rpc")]
+pub(crate) use listener::{claim, dial, leave};

@@ -17,7 +17,7 @@ use nix::sys::{
 };
 
 use super::Link;
-use crate::sys::{fork::Origin, thread};
+use crate::sys::{fork::Origin, slice, thread};
 
 /// How long the thread stays without a link to watch, so that streams opened in a row share one.
 const LINGER_MILLIS: u16 = 1000;
@@ -121,6 +121,7 @@ impl Watcher {
     }
 
     fn run(&self, set: &Set) {
+        slice::run_at_once();
         let mut events = [EpollEvent::empty(); 16];
         let mut timeout = EpollTimeout::NONE;
         loop {

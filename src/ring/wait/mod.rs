@@ -42,4 +42,4 @@ mod spin;
 pub(crate) use fences::Fences;
 pub(crate) use park::{DOZE, Notifier, Sleeper, ring_for_closing};
 pub use spin::Wait;
-pub(crate) use spin::{Looked, Patience};
+pub(crate) use spin::{Looked, Patience, soon};

@@ -90,23 +90,31 @@ impl Patience {
         if self.wait == Wait::Park {
             return Looked::InVain;
         }
-        let shared = self.alone || self.is_shared(here, peer);
+        let shared = self.shares(here, peer);
         if shared && self.wait == Wait::Adaptive && !self.together.part() {
             return Looked::InVain;
         }
         if !shared {
             self.together = Together::default();
         }
-        for _ in 0..LOOKS_PER_CLOCK {
-            if ready() {
-                return Looked::Soon;
-            }
-            spin_hint();
+        if soon(&mut ready) {
+            return Looked::Soon;
         }
         match self.wait {
             Wait::Spin => look_for_ever(shared, ready),
             _ => self.look_for_a_while(shared, ready),
         }
+    }
+
+    /// Whether it pays to look a few times before anything else: the peer can run meanwhile.
+    #[inline]
+    pub(crate) fn looks(&mut self, own: &Side, peer: &Side) -> bool {
+        let here = self.tell_cpu(own);
+        self.wait != Wait::Park && !self.shares(here, peer)
+    }
+
+    fn shares(&self, here: u32, peer: &Side) -> bool {
+        self.alone || self.is_shared(here, peer)
     }
 
     /// Whether the peer cannot run before this thread leaves its CPU, as far as can be told: its last word came from
@@ -158,6 +166,12 @@ impl Patience {
         }
     }
 
+    /// Stays close to the peer from now on, for an end that knows it is in a conversation.
+    #[cfg(feature = "rpc")]
+    pub(crate) fn stay_close(&mut self) {
+        self.batch.never = true;
+    }
+
     /// Lets a batch form where that pays: see [`Batch`].
     #[inline]
     pub(crate) fn gather(&mut self, found: u64, enough: u64, look: impl FnMut() -> u64) {
@@ -165,6 +179,18 @@ impl Patience {
             self.batch.gather(found, enough, look);
         }
     }
+}
+
+/// Looks a few times, for no longer than it takes to read the clock once or twice.
+#[inline(always)]
+pub(crate) fn soon(mut ready: impl FnMut() -> bool) -> bool {
+    for _ in 0..LOOKS_PER_CLOCK {
+        if ready() {
+            return true;
+        }
+        spin_hint();
+    }
+    false
 }
 
 fn look_for_ever(shared: bool, mut ready: impl FnMut() -> bool) -> Looked {
@@ -245,6 +271,8 @@ struct Batch {
     in_a_row: u32,
     /// How many of them make it try.
     threshold: u32,
+    /// It is known to be a conversation.
+    never: bool,
 }
 
 /// What counts as little, in bytes. With 512, messages of a kibibyte went half as fast (`docs/performance.md`).
@@ -259,7 +287,7 @@ const SOONEST: u32 = 16;
 
 impl Default for Batch {
     fn default() -> Self {
-        Self { in_a_row: 0, threshold: SOONEST }
+        Self { in_a_row: 0, threshold: SOONEST, never: false }
     }
 }
 
@@ -267,7 +295,7 @@ impl Batch {
     /// Called after a short wait that found `found`; stays away while more comes, up to `enough`. `look` gives what is there.
     #[inline]
     fn gather(&mut self, found: u64, enough: u64, look: impl FnMut() -> u64) {
-        if found > LITTLE {
+        if found > LITTLE || self.never {
             self.in_a_row = 0;
             return;
         }

@@ -9,7 +9,8 @@ use super::{
     CallOptions,
     cancel::Entry,
     core::Core,
-    state::{Outcome, Pending},
+    send::Turn,
+    state::{Attention, Outcome, Pending},
 };
 
 /// A started call. Wait for it, look at it now and then, or drop it to abandon it.
@@ -22,8 +23,9 @@ pub struct Call<R> {
     number: Option<u64>,
     slot: Arc<Slot<Outcome>>,
     id: CallId,
+    deadline: Option<Instant>,
     taken: bool,
-    _cancel: Option<Entry>,
+    cancel: Option<Entry>,
     reply: PhantomData<fn() -> R>,
 }
 
@@ -31,32 +33,37 @@ impl<R> fmt::Debug for Call<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
             .field("id", &self.id)
-            .field("complete", &self.is_complete())
+            .field("complete", &self.slot.is_complete())
             .finish_non_exhaustive()
     }
 }
 
 impl<R> Call<R> {
-    /// The call, and its number unless it has ended already.
-    pub(super) fn new(core: &Arc<Core>, options: &CallOptions) -> (Self, Option<u64>) {
+    /// The call; and unless it has ended already its number, and the turn to write it if nobody has that.
+    pub(super) fn new<'a>(
+        core: &'a Arc<Core>,
+        options: &CallOptions,
+    ) -> (Self, Option<(u64, Option<Turn<'a>>)>) {
         let mut call = Self {
             core: Arc::clone(core),
             number: None,
             slot: Arc::new(Slot::new()),
             id: CallId::next(),
+            deadline: options.deadline,
             taken: false,
-            _cancel: None,
+            cancel: None,
             reply: PhantomData,
         };
+        let from_elsewhere = options.cancel.is_some() || options.completions.is_some();
         let registered = core.register(Pending {
             slot: Arc::clone(&call.slot),
             announce: options.completions.clone().map(|queue| (queue, call.id)),
             deadline: options.deadline,
-            started: true,
+            attention: if from_elsewhere { Attention::Reader } else { Attention::Later },
             sent_from: None,
         });
-        let number = match registered {
-            Ok(number) => number,
+        let (number, turn) = match registered {
+            Ok(registered) => registered,
             Err(error) => {
                 call.end(error, options);
                 return (call, None);
@@ -64,13 +71,13 @@ impl<R> Call<R> {
         };
         call.number = Some(number);
         if let Some(cancel) = &options.cancel {
-            call._cancel = cancel.enter(core, number);
-            if call._cancel.is_none() {
-                core.give_up(number, CallError::Canceled);
+            call.cancel = cancel.enter(core, number);
+            if call.cancel.is_none() {
+                core.cancel_unsent(number);
                 return (call, None);
             }
         }
-        (call, Some(number))
+        (call, Some((number, turn)))
     }
 
     fn end(&self, error: CallError, options: &CallOptions) {
@@ -88,7 +95,17 @@ impl<R> Call<R> {
 
     /// Whether the call has ended and its result was not taken. Never blocks.
     pub fn is_complete(&self) -> bool {
-        self.slot.is_complete()
+        self.slot.is_complete() || {
+            self.look();
+            self.slot.is_complete()
+        }
+    }
+
+    /// Looks whether the reply has arrived, which nobody may have noticed.
+    fn look(&self) {
+        if let (Some(number), false) = (self.number, self.taken) {
+            self.core.look_for(number);
+        }
     }
 
     /// Ends the call with [`CallError::Canceled`], unless its reply has arrived. Never blocks.
@@ -111,8 +128,18 @@ impl<R: DeserializeOwned> Call<R> {
         if self.taken {
             return Err(CallError::ShutDown);
         }
-        let outcome = self.slot.wait();
-        self.decode(outcome)
+        match self.number {
+            // A call that can be ended from elsewhere must not sit in a read meanwhile.
+            Some(number) if self.cancel.is_none() => {
+                let result = self.core.join(number, Arc::clone(&self.slot), self.deadline);
+                self.taken = true;
+                result
+            }
+            _ => {
+                let outcome = self.slot.wait();
+                self.decode(outcome)
+            }
+        }
     }
 
     /// Waits for the reply until `deadline`; `None` when it has not come, and the call goes on.
@@ -122,12 +149,17 @@ impl<R: DeserializeOwned> Call<R> {
         if self.taken {
             return None;
         }
+        self.look();
+        if !self.slot.is_complete() {
+            self.core.read_now();
+        }
         let outcome = self.slot.wait_until(deadline)?;
         Some(self.decode(outcome))
     }
 
     /// The result, if the call has ended. Never blocks. The result is handed out once; later the answer is `None`.
     pub fn poll(&mut self) -> Option<Result<R, CallError>> {
+        self.look();
         let outcome = self.slot.try_take()?;
         Some(self.decode(outcome))
     }

@@ -14,8 +14,8 @@ use super::{
         lock,
     },
     lead::{Incoming, Lead},
-    send::Outgoing,
-    state::{Outcome, Pending, State},
+    send::{Outgoing, Turn},
+    state::{Attention, Outcome, Pending, State},
 };
 
 pub(super) struct Core {
@@ -32,6 +32,7 @@ pub(super) struct Core {
     pub(super) limit: usize,
     pub(super) input_is_timed: bool,
     pub(super) output_is_timed: bool,
+    pub(super) output_notices_the_end: bool,
 }
 
 impl fmt::Debug for Core {
@@ -46,6 +47,7 @@ impl Core {
         Arc::new(Self {
             input_is_timed: input.is_timed(),
             output_is_timed: output.is_timed(),
+            output_notices_the_end: output.notices_the_end(),
             state: Mutex::new(State::new(
                 Incoming::new(input, codec, limit),
                 Outgoing::new(output, codec),
@@ -67,21 +69,34 @@ impl Core {
         lock(&self.state).dropped
     }
 
-    /// Enters a started call into the book, if calls are still accepted.
-    pub(super) fn register(&self, pending: Pending) -> Result<u64, CallError> {
+    /// Enters a started call into the book, if calls are still accepted. Gives its number, and the turn to write if nobody
+    /// has that.
+    pub(super) fn register(
+        self: &Arc<Self>,
+        pending: Pending,
+    ) -> Result<(u64, Option<Turn<'_>>), CallError> {
         if pending.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(CallError::Deadline);
         }
-        let lead = Lead::take(self, &mut lock(&self.state));
-        // Whoever reads already will notice when the connection dies.
-        if let Some(Err(reason)) = lead.map(|mut lead| self.drain(&mut lead)) {
-            self.end(reason);
+        if !self.output_notices_the_end {
+            if let Err(reason) = self.look() {
+                self.end(reason);
+            }
         }
         let mut state = lock(&self.state);
         if state.reason.is_some() {
             return Err(CallError::ShutDown);
         }
-        Ok(state.insert(pending))
+        // Before anything is sent: a reply that nobody can read must not come.
+        self.start_helpers(&mut state, pending.deadline.is_some())
+            .map_err(|error| CallError::NotSent(Arc::new(error)))?;
+        let deadline = pending.deadline;
+        let number = state.insert(pending);
+        if deadline.is_some_and(|deadline| state.deadlines.first() == Some(&(deadline, number))) {
+            self.timer_needed.notify_one();
+        }
+        let turn = Turn::take(self, &mut state, number);
+        Ok((number, turn))
     }
 
     /// Hands the result of a call over, once it is out of the book. Never blocks.
@@ -94,8 +109,8 @@ impl Core {
         }
     }
 
-    /// Gives a reply to whom it belongs.
-    pub(super) fn deliver(&self, incoming: &Incoming, reply: Reply) {
+    /// Gives a reply to whom it belongs, and says who was to read it.
+    pub(super) fn deliver(&self, incoming: &Incoming, reply: Reply) -> Option<Attention> {
         let pending = {
             let mut state = lock(&self.state);
             match reply.number.and_then(|number| state.remove(number)) {
@@ -108,7 +123,7 @@ impl Core {
                 None => {
                     state.dropped += 1;
                     state.forgotten = state.forgotten.saturating_sub(1);
-                    return;
+                    return None;
                 }
             }
         };
@@ -116,7 +131,9 @@ impl Core {
             Ok(body) => Ok(body.to_owned(&incoming.buffer)),
             Err(text) => Err(CallError::Server(text)),
         };
+        let attention = pending.attention;
         self.complete(pending, outcome);
+        Some(attention)
     }
 
     /// Delivers what has arrived and reads what is there without waiting.
@@ -189,8 +206,31 @@ impl Core {
         if ended { Err(CallError::ShutDown) } else { Ok(()) }
     }
 
-    /// Ends a call that its caller or its deadline gives up. Never blocks.
+    /// Delivers what has arrived, if nobody is reading just now. Never blocks.
+    ///
+    /// # Errors
+    /// Why the connection has ended.
+    pub(super) fn look(&self) -> Result<(), CallError> {
+        let lead = {
+            let mut state = lock(&self.state);
+            state.leads += 1;
+            Lead::take(self, &mut state)
+        };
+        lead.map_or(Ok(()), |mut lead| self.drain(&mut lead))
+    }
+
+    /// Delivers what has arrived, for a caller who looks whether his call has ended.
+    pub(super) fn look_for(&self, number: u64) {
+        if lock(&self.state).contains(number) {
+            if let Err(reason) = self.look() {
+                self.end(reason);
+            }
+        }
+    }
+
+    /// Ends a call that its deadline or somebody elsewhere gives up, unless its reply has arrived. Never blocks.
     pub(super) fn give_up(&self, number: u64, error: CallError) {
+        self.look_for(number);
         let pending = {
             let mut state = lock(&self.state);
             let Some(pending) = state.forget(number) else {
@@ -206,31 +246,24 @@ impl Core {
         self.complete(pending, Err(error));
     }
 
+    /// Ends a call that was canceled before it could be sent, and will not be.
+    pub(super) fn cancel_unsent(&self, number: u64) {
+        let pending = {
+            let mut state = lock(&self.state);
+            state.set_sent_from(number, None);
+            state.remove(number)
+        };
+        if let Some(pending) = pending {
+            self.complete(pending, Err(CallError::Canceled));
+        }
+    }
+
     /// Takes a call out of the book whose caller has left. Never blocks.
     pub(super) fn abandon(&self, number: u64) {
         let mut state = lock(&self.state);
         if state.forget(number).is_some() {
             self.hand_over(&mut state);
         }
-    }
-
-    /// Finds somebody to read, now that nobody does.
-    pub(super) fn hand_over(&self, state: &mut State) {
-        if state.is_led() {
-            return;
-        }
-        if let Some(number) = state.followers.pop_first() {
-            if let Some(pending) = state.get(number) {
-                pending.slot.nudge();
-            }
-        } else if self.needs_reader(state) {
-            self.reading_needed.notify_one();
-        }
-    }
-
-    /// Whether replies may come that nobody waits for.
-    pub(super) fn needs_reader(&self, state: &State) -> bool {
-        !self.input_is_timed || state.started > 0 || state.forgotten > 0
     }
 }
 

@@ -12,14 +12,15 @@ use super::{
     core::{Core, broken, garbage},
     lead::Lead,
     send::{Outgoing, Sent, Turn},
-    state::State,
+    state::{Attention, State},
 };
 
-/// How long a late reply is left for a caller to read past before the background reader looks for it, and how long the
-/// reader looks before it asks whether a caller would rather read.
-const SLICE: Duration = Duration::from_millis(100);
-/// After this many slices without a byte nobody is calling either, and the reader sleeps until something comes.
-const SILENT_SLICES: u32 = 10;
+/// How long a reply that nobody waits for is left to callers, who read past it on their way and faster than a thread that
+/// has to be woken: that of a call whose caller may still come for it, and that of a call given up.
+const SOON: Duration = Duration::from_millis(1);
+const LATE: Duration = Duration::from_millis(100);
+/// After so many waits for late replies without a byte nobody is calling either, and the reader sleeps until something comes.
+const SILENT_WAITS: u32 = 10;
 
 impl Core {
     /// Over a connection without time-outs a caller cannot leave a read, so it must not begin one.
@@ -38,17 +39,16 @@ impl Core {
         })
     }
 
-    /// Sees to it that somebody reads and somebody watches `deadline` when nobody waits for a call.
-    pub(super) fn start_helpers(self: &Arc<Self>, deadline: Option<Instant>) -> io::Result<()> {
-        let mut state = lock(&self.state);
-        self.start_reader(&mut state)?;
-        if deadline.is_some() {
-            if state.has_timer || state.closed {
-                self.timer_needed.notify_one();
-            } else {
-                self.spawn(&mut state, "rpc-deadlines", Self::watch_deadlines)?;
-                state.has_timer = true;
-            }
+    /// Sees to it that there is somebody to read, and to watch deadlines, when nobody waits for a call.
+    pub(super) fn start_helpers(
+        self: &Arc<Self>,
+        state: &mut MutexGuard<'_, State>,
+        timed: bool,
+    ) -> io::Result<()> {
+        self.start_reader(state)?;
+        if timed && !state.has_timer && !state.closed {
+            self.spawn(state, "rpc-deadlines", Self::watch_deadlines)?;
+            state.has_timer = true;
         }
         Ok(())
     }
@@ -60,6 +60,15 @@ impl Core {
             self.hand_over(&mut state);
         }
         // Without a thread the next caller reads past them.
+    }
+
+    /// Has somebody read what no caller waits for, because somebody else cannot go on before.
+    pub(super) fn read_now(&self) {
+        let mut state = lock(&self.state);
+        if state.has_loose_ends() {
+            state.read_now = true;
+            self.hand_over(&mut state);
+        }
     }
 
     fn start_reader(self: &Arc<Self>, state: &mut MutexGuard<'_, State>) -> io::Result<()> {
@@ -83,27 +92,32 @@ impl Core {
         Ok(())
     }
 
+    /// The background reader: reads where it must, and otherwise only what has been waiting for a while.
     fn read_in_background(&self) {
         let mut state = lock(&self.state);
+        let mut leads = state.leads;
         while state.reason.is_none() {
-            if !state.is_led() && state.started > 0 {
+            if !state.is_led() && state.wants_reader() {
+                state.read_now = false;
                 state = self.lead_unless_wanted(state);
                 continue;
             }
-            if state.forgotten == 0 {
+            let busy = std::mem::replace(&mut leads, state.leads) != leads;
+            if !busy && !state.has_loose_ends() {
+                state.reader_sleeps = true;
                 state = self.reading_needed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.reader_sleeps = false;
                 continue;
             }
-            // Callers who read for themselves read past late replies too, and faster than by way of this thread.
-            let leads = state.leads;
+            let patience = if state.later > 0 || busy { SOON } else { LATE };
             state = self
                 .reading_needed
-                .wait_timeout_while(state, SLICE, |state| {
-                    state.reason.is_none() && (state.is_led() || state.started == 0)
+                .wait_timeout_while(state, patience, |state| {
+                    state.reason.is_none() && (state.is_led() || !state.wants_reader())
                 })
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
-            if !state.is_led() && state.leads == leads && state.forgotten > 0 {
+            if !state.is_led() && state.leads == leads && state.has_loose_ends() {
                 state = self.lead_unless_wanted(state);
             }
         }
@@ -121,31 +135,37 @@ impl Core {
         state
     }
 
-    /// Reads while there are calls that nobody waits for.
+    /// Reads while there are replies to come that nobody waits for, and no caller who would rather read.
     fn lead_in_background(&self, mut lead: Lead<'_>) {
         let mut silent = 0;
         let reason = loop {
-            match lead.next() {
-                Ok(Some(reply)) => {
-                    self.deliver(&lead, reply);
-                    continue;
-                }
-                Ok(None) => {}
+            let reply = match lead.next() {
+                Ok(reply) => reply,
                 Err(error) => break garbage(error),
+            };
+            let is_more = reply.is_some();
+            // Who was waiting for this reply will read the next one himself, if he is left to.
+            let wanted =
+                reply.is_some_and(|reply| self.deliver(&lead, reply) == Some(Attention::Caller));
+            if is_more && !wanted {
+                continue;
             }
             let until = {
                 let mut state = lock(&self.state);
-                if state.started > 0 || !self.input_is_timed {
+                if state.eager > 0 || !self.input_is_timed {
                     Until::Forever
-                } else if state.forgotten == 0 || !state.followers.is_empty() {
+                } else if wanted || !state.followers.is_empty() || !state.has_loose_ends() {
                     lead.give(&mut state);
                     return;
-                } else if silent < SILENT_SLICES {
-                    Until::At(Instant::now() + SLICE)
-                } else {
+                } else if state.later > 0 || silent >= SILENT_WAITS {
                     Until::Forever
+                } else {
+                    Until::At(Instant::now() + LATE)
                 }
             };
+            if is_more {
+                continue;
+            }
             match lead.fill(until) {
                 Ok(0) => break CallError::UnexpectedEof,
                 Ok(_) => silent = 0,

@@ -1,10 +1,10 @@
 //! The calling side.
 //!
 //! A caller that waits reads the connection itself when nobody else does, takes its own reply straight from the
-//! buffer, and hands over the others' on the way: a synchronous call costs no hop between threads. Threads exist only
-//! for what nobody waits for: one that reads while started or abandoned calls are outstanding, one that watches the
-//! deadlines of started calls, one that ends a frame whose caller left in the middle. They are started when first
-//! needed and joined when the client closes.
+//! buffer, and hands over the others' on the way: neither a synchronous call nor the wait for a started one costs a hop
+//! between threads. Threads exist only for what nobody waits for: one that reads what no caller comes for, one that
+//! watches the deadlines of started calls, one that ends a frame whose caller left in the middle. They are started when
+//! first needed and joined when the client closes.
 
 mod call;
 mod cancel;
@@ -13,6 +13,7 @@ mod helpers;
 mod lead;
 mod send;
 mod state;
+mod wait;
 
 use std::{
     sync::Arc,
@@ -124,6 +125,21 @@ impl Client {
         Self::new(Connection::dial(address)?, codec)
     }
 
+    /// Connects to `address` within `timeout`.
+    ///
+    /// # Blocking
+    /// As [`Connection::dial_timeout`].
+    ///
+    /// # Errors
+    /// As [`dial`](Self::dial); `TimedOut` as the source when the time was over first.
+    pub fn dial_timeout(
+        address: &Address,
+        codec: Codec,
+        timeout: Duration,
+    ) -> Result<Self, SetupError> {
+        Self::new(Connection::dial_timeout(address, timeout)?, codec)
+    }
+
     /// Calls `method` ("Service.Method") and waits for its reply.
     ///
     /// # Blocking
@@ -185,10 +201,10 @@ impl Client {
         A: Serialize + ?Sized,
         R: DeserializeOwned,
     {
-        let (call, number) = Call::new(&self.core, options);
-        if let Some(number) = number {
+        let (call, registered) = Call::new(&self.core, options);
+        if let Some((number, turn)) = registered {
             let how = How { deadline: options.deadline, yields: options.cancel.is_some() };
-            self.core.send_started(number, method, args, how);
+            self.core.send_started(number, turn, method, args, how);
         }
         call
     }

@@ -18,6 +18,7 @@ use super::{
     core::Core,
     lead::Lead,
     state::{Pending, State},
+    wait::Caller,
 };
 
 /// How long replies that are on their way are waited for after a write failed.
@@ -60,6 +61,7 @@ impl Outgoing {
     }
 
     /// Puts a request into the frame; when it does not fit, the frame is empty.
+    #[inline]
     fn encode<A: Serialize + ?Sized>(
         &mut self,
         number: u64,
@@ -84,6 +86,7 @@ impl Outgoing {
     }
 
     /// Writes what is left of the frame.
+    #[inline]
     pub(super) fn write_rest(&mut self, until: Until) -> io::Result<()> {
         while self.done < self.frame.len() {
             let n = self.output.write(&self.frame[self.done..], until)?;
@@ -112,12 +115,11 @@ pub(super) struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     /// Takes the turn if it is free, for call `number`, which stands in the book.
+    #[inline]
     pub(super) fn take(core: &'a Core, state: &mut State, number: u64) -> Option<Self> {
         let outgoing = state.outgoing.take()?;
-        if let Some(pending) = state.get_mut(number) {
-            // From here on nobody can tell whether it will be sent.
-            pending.sent_from = Some(outgoing.total);
-        }
+        // From here on nobody can tell whether it will be sent.
+        state.set_sent_from(number, Some(outgoing.total));
         Some(Self { core, outgoing: Some(outgoing) })
     }
 
@@ -129,6 +131,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Gives it back.
+    #[inline]
     pub(super) fn give(mut self, state: &mut State) {
         if let Some(outgoing) = self.outgoing.take() {
             self.core.give_turn(state, outgoing);
@@ -145,6 +148,7 @@ impl Drop for Turn<'_> {
 }
 
 impl Core {
+    #[inline]
     pub(super) fn give_turn(&self, state: &mut State, outgoing: Box<Outgoing>) {
         state.outgoing = Some(outgoing);
         if state.queued > 0 {
@@ -156,7 +160,7 @@ impl Core {
     fn take_turn(&self, number: u64, deadline: Option<Instant>) -> Result<Turn<'_>, Sent<'_>> {
         let mut state = lock(&self.state);
         loop {
-            if state.get(number).is_none() {
+            if !state.contains(number) {
                 // The wake-up that brought us here may have been meant for the next in the queue.
                 if state.outgoing.is_some() && state.queued > 0 {
                     self.turn.notify_one();
@@ -191,22 +195,19 @@ impl Core {
         }
     }
 
-    /// Writes the request of call `number`, which stands in the book. The caller may have the turn already, and may be
-    /// the one who reads, which it is no more if the write has to wait: what the server waits to say must be read.
+    /// Writes the request of the caller, whose call stands in the book. He may have the turn already, and may be the one who
+    /// reads, which he is no more if the write has to wait: what the server waits to say must be read.
     pub(super) fn send<'a, A: Serialize + ?Sized>(
         self: &'a Arc<Self>,
-        number: u64,
+        caller: &mut Caller<'a>,
         turn: Option<Turn<'a>>,
-        lead: &mut Option<Lead<'_>>,
         request: (&str, &A),
         how: How,
     ) -> Sent<'a> {
+        let number = caller.number;
         let turn = match turn {
             Some(turn) => Ok(turn),
-            None => {
-                *lead = None;
-                self.take_turn(number, how.deadline)
-            }
+            None => self.take_turn(number, how.deadline),
         };
         let mut turn = match turn {
             Ok(turn) => turn,
@@ -222,12 +223,10 @@ impl Core {
         if how != How::default() && !self.output_is_timed {
             return self.finish_in_background(turn);
         }
-        let mut result = Err(io::ErrorKind::WouldBlock.into());
-        if lead.is_some() || how.yields {
-            result = out.write_rest(Until::Now);
-        }
+        let mut result = out.write_rest(Until::Now);
         if is_timeout(&result) && !how.yields {
-            *lead = None;
+            caller.step_back();
+            self.read_now();
             result = out.write_rest(Until::deadline(how.deadline));
         }
         let done = out.done;
@@ -238,6 +237,10 @@ impl Core {
                 self.finish_in_background(turn)
             }
             Err(_) if is_timeout(&result) => self.unsend(number, CallError::Deadline),
+            Err(_) if done == 0 && self.has_died(caller) => {
+                drop(turn);
+                Sent::Ended
+            }
             Err(error) => {
                 let error = Arc::new(error);
                 let reason = CallError::Broken(Arc::clone(&error));
@@ -248,7 +251,7 @@ impl Core {
                     return Sent::Poisoned(reason);
                 }
                 let sent = self.unsend(number, CallError::NotSent(error));
-                *lead = None;
+                caller.step_back();
                 self.poison(reason);
                 sent
             }
@@ -295,22 +298,16 @@ impl Core {
     }
 
     /// Sends a started call; whatever goes wrong becomes its outcome.
-    pub(super) fn send_started<A: Serialize + ?Sized>(
-        self: &Arc<Self>,
+    pub(super) fn send_started<'a, A: Serialize + ?Sized>(
+        self: &'a Arc<Self>,
         number: u64,
+        turn: Option<Turn<'a>>,
         method: &str,
         args: &A,
         how: How,
     ) {
-        // Before anything is sent: a reply that nobody can read must not come.
-        if let Err(error) = self.start_helpers(how.deadline) {
-            let pending = lock(&self.state).remove(number);
-            if let Some(pending) = pending {
-                self.complete(pending, Err(CallError::NotSent(Arc::new(error))));
-            }
-            return;
-        }
-        match self.send(number, None, &mut None, (method, args), how) {
+        let mut caller = Caller::new(self, number, None, None);
+        match self.send(&mut caller, turn, (method, args), how) {
             Sent::Yes(turn) => {
                 let mut state = lock(&self.state);
                 turn.give(&mut state);

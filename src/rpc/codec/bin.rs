@@ -18,6 +18,7 @@ const OK: u8 = 0;
 const FAILED: u8 = 1;
 
 /// Consumes one frame, if it is whole: where it starts and ends behind its length.
+#[inline]
 fn frame(buffer: &mut Buffer) -> Result<Option<std::ops::Range<usize>>, Garbage> {
     let Some(length) = buffer.unread().first_chunk::<LENGTH>() else {
         return Ok(None);
@@ -36,6 +37,7 @@ fn frame(buffer: &mut Buffer) -> Result<Option<std::ops::Range<usize>>, Garbage>
     Ok(Some(range.start + LENGTH..range.end))
 }
 
+#[inline]
 pub(super) fn request(buffer: &mut Buffer) -> Result<Option<Request>, Garbage> {
     let Some(range) = frame(buffer)? else {
         return Ok(None);
@@ -58,6 +60,7 @@ pub(super) fn request(buffer: &mut Buffer) -> Result<Option<Request>, Garbage> {
     }))
 }
 
+#[inline]
 pub(super) fn reply(buffer: &mut Buffer) -> Result<Option<Reply>, Garbage> {
     let Some(range) = frame(buffer)? else {
         return Ok(None);
@@ -74,6 +77,7 @@ pub(super) fn reply(buffer: &mut Buffer) -> Result<Option<Reply>, Garbage> {
     Ok(Some(Reply { number, result }))
 }
 
+#[inline]
 pub(super) fn write_request<A: Serialize + ?Sized>(
     out: &mut Vec<u8>,
     number: u64,
@@ -88,6 +92,7 @@ pub(super) fn write_request<A: Serialize + ?Sized>(
     })
 }
 
+#[inline]
 pub(super) fn write_reply<R: Serialize + ?Sized>(
     out: &mut Vec<u8>,
     number: u64,
@@ -109,6 +114,7 @@ pub(super) fn write_reply<R: Serialize + ?Sized>(
     })
 }
 
+#[inline]
 fn write_frame(
     out: &mut Vec<u8>,
     write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
@@ -122,6 +128,7 @@ fn write_frame(
     Ok(())
 }
 
+#[inline]
 fn write_body<T: Serialize + ?Sized>(out: &mut Vec<u8>, body: &T) -> Result<(), String> {
     postcard::serialize_with_flavor(body, Append(out)).map_err(|error| error.to_string())
 }
@@ -158,6 +165,7 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     }
 }
 
+#[inline]
 fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -166,6 +174,7 @@ fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+#[inline]
 fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {

@@ -25,16 +25,19 @@ impl Buffer {
         Self { data: vec![0; START], start: 0, end: 0, limit }
     }
 
+    #[inline]
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
     /// What has arrived and is not consumed.
+    #[inline]
     pub(crate) fn unread(&self) -> &[u8] {
         &self.data[self.start..self.end]
     }
 
     /// Takes the first `n` unread bytes as a frame; they stay in place until the next [`fill`](Self::fill).
+    #[inline]
     pub(crate) fn consume(&mut self, n: usize) -> Range<usize> {
         let range = self.start..self.start + n.min(self.end - self.start);
         self.start = range.end;
@@ -42,16 +45,19 @@ impl Buffer {
     }
 
     /// Bytes of a consumed frame.
+    #[inline]
     pub(crate) fn slice(&self, range: &Range<usize>) -> &[u8] {
         &self.data[range.clone()]
     }
 
     /// Reads more; frames consumed before are gone then.
+    #[inline]
     pub(crate) fn fill(&mut self, input: &mut dyn Input, until: Until) -> io::Result<usize> {
         self.fill_with(|buf| input.read(buf, until))
     }
 
     /// The same from anything that reads.
+    #[inline]
     pub(crate) fn fill_with(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> io::Result<usize>,

@@ -76,6 +76,11 @@ impl<W: WriteEnd> Output for EndOutput<W> {
         }
     }
 
+    // A rule of every writing end: once the reader has closed, a write fails even where there is room.
+    fn notices_the_end(&self) -> bool {
+        true
+    }
+
     fn unread(&mut self) -> Option<u64> {
         arm(&self.control, &mut self.armed, Until::Now);
         let until = Instant::now() + DEATH_KNELL;

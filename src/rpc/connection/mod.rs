@@ -1,5 +1,8 @@
 //! What calls travel over: a way in, a way out, and a way to hang up from another thread.
 
+#[cfg(unix)]
+mod descriptors;
+mod dial;
 mod ends;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod socket;
@@ -10,7 +13,7 @@ use std::{
     io::{self, Read, Write},
     net::TcpStream,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::ends::{ReadEnd, WriteEnd};
@@ -59,6 +62,12 @@ pub trait Output: Send {
     /// Whether `until` is obeyed. Where it is not, calls with a deadline are written by a thread of their own.
     fn is_timed(&self) -> bool {
         true
+    }
+
+    /// Whether a write fails as soon as the other side has ended the connection. Where it may succeed and go nowhere, a
+    /// client looks at the input before each call, to be able to say that the call was not sent.
+    fn notices_the_end(&self) -> bool {
+        false
     }
 
     /// Once the peer is known to be dead: how many of the bytes written it never read, where that can be known.
@@ -126,6 +135,7 @@ impl Connection {
 
     /// A connection over a reading and a writing end: two in-memory pipes, or the halves of a ring stream.
     pub fn from_ends(reader: impl ReadEnd + 'static, writer: impl WriteEnd + 'static) -> Self {
+        let reader = in_conversation(reader);
         let hangup = ends::HangUpEnds::new(&reader, &writer);
         Self::new(ends::EndInput::new(reader), ends::EndOutput::new(writer), hangup)
     }
@@ -146,34 +156,54 @@ impl Connection {
         )
     }
 
+    /// A connection over two descriptors that can be polled, such as the ends of two pipes or named pipes.
+    ///
+    /// They are made non-blocking, and so are those that others share with this process. A program that does not ignore
+    /// `SIGPIPE`, as Rust's do from the start, is ended by writing to a pipe that nobody reads any more.
+    ///
+    /// A named pipe that was opened for reading before anybody opened it for writing is waited for, and not taken for ended.
+    ///
+    /// ```
+    /// use ringpipe::rpc::Connection;
+    /// use std::fs::OpenOptions;
+    /// # let (requests, replies) = ("/dev/null", "/dev/null");
+    /// let reader = OpenOptions::new().read(true).open(replies)?;
+    /// let writer = OpenOptions::new().write(true).open(requests)?;
+    /// let connection = Connection::from_descriptors(reader, writer)?;
+    /// # let _ = connection;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What the system says of making them non-blocking, or of the descriptors needed beside them.
+    #[cfg(unix)]
+    pub fn from_descriptors(
+        reader: impl Into<std::os::fd::OwnedFd>,
+        writer: impl Into<std::os::fd::OwnedFd>,
+    ) -> io::Result<Self> {
+        descriptors::connection(reader.into(), writer.into())
+    }
+
     /// Connects to a server at `address`.
     ///
     /// # Blocking
-    /// As long as the system takes to connect.
+    /// As long as the system takes to connect; [`dial_timeout`](Self::dial_timeout) limits that.
     ///
     /// # Errors
     /// [`SetupError::Dial`] with what the system said, [`SetupError::Unsupported`] for a transport this build lacks.
     pub fn dial(address: &Address) -> Result<Self, SetupError> {
-        let failed = |source| SetupError::Dial { address: address.clone(), source };
-        match address {
-            Address::Tcp(host) => {
-                TcpStream::connect(host.as_str()).and_then(Self::tcp).map_err(failed)
-            }
-            #[cfg(unix)]
-            Address::Unix(path) => {
-                std::os::unix::net::UnixStream::connect(path).map(Self::from).map_err(failed)
-            }
-            #[cfg(not(unix))]
-            Address::Unix(_) => Err(SetupError::Unsupported(
-                "this system has no Unix sockets; use tcp:HOST:PORT".into(),
-            )),
-            #[cfg(target_os = "linux")]
-            Address::Shm(path) => {
-                crate::Stream::connect(path).map(Self::from).map_err(|error| failed(error.into()))
-            }
-            #[cfg(not(target_os = "linux"))]
-            Address::Shm(_) => Err(no_shm()),
-        }
+        dial::dial(address, None)
+    }
+
+    /// Connects to a server at `address` within `timeout`.
+    ///
+    /// # Blocking
+    /// At most that long, but for the look-up of a host's name, which has time limits of its own.
+    ///
+    /// # Errors
+    /// As [`dial`](Self::dial); `TimedOut` as the source when the time was over first.
+    pub fn dial_timeout(address: &Address, timeout: Duration) -> Result<Self, SetupError> {
+        dial::dial(address, Some(timeout))
     }
 
     /// A connection over TCP, with Nagle's algorithm off: a request must not wait for the next one.
@@ -193,6 +223,15 @@ impl Connection {
             }))
         }
     }
+}
+
+/// Tells a ring's reader that requests and replies are no stream.
+fn in_conversation<R: ReadEnd + 'static>(mut reader: R) -> R {
+    #[cfg(any(target_os = "linux", all(unix, feature = "portable")))]
+    if let Some(reader) = (&mut reader as &mut dyn std::any::Any).downcast_mut::<crate::Reader>() {
+        reader.expect_a_conversation();
+    }
+    reader
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -8,16 +8,15 @@ use std::{
         unix::net::UnixStream,
     },
     sync::Arc,
-    time::Instant,
 };
 
 use nix::{
     errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
+    poll::{PollFd, PollFlags},
     sys::socket::{MsgFlags, recv, send},
 };
 
-use super::{Connection, Hangup, Input, Output, Until};
+use super::{super::polling, Connection, Hangup, Input, Output, Until};
 
 pub(super) trait Socket: AsFd + AsRawFd + Send + Sync + 'static {
     fn shut_down(&self) -> io::Result<()>;
@@ -66,23 +65,7 @@ impl<S: Socket> Half<S> {
     }
 
     fn wait(&self, until: Until, event: PollFlags) -> io::Result<()> {
-        let timeout = match until {
-            Until::Now => return Err(io::ErrorKind::WouldBlock.into()),
-            Until::Forever => PollTimeout::NONE,
-            Until::At(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-                // Rounded up, or the last millisecond would be spun away; a longer wait is done in pieces.
-                let millis = left.as_nanos().div_ceil(1_000_000);
-                PollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))
-            }
-        };
-        match poll(&mut [PollFd::new(self.0.as_fd(), event)], timeout) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(errno.into()),
-        }
+        polling::wait(&mut [PollFd::new(self.0.as_fd(), event)], polling::timeout(until)?)
     }
 }
 

@@ -10,10 +10,15 @@ use std::{
     time::Duration,
 };
 
+#[cfg(unix)]
+use nix::poll::{PollFlags, PollTimeout};
+
 use crate::sync::{AtomicBool, Ordering};
 
 #[cfg(not(target_os = "linux"))]
 use super::connection::no_shm;
+#[cfg(unix)]
+use super::polling::{self, Wake};
 use super::{Address, Connection, SetupError};
 
 /// How long a shortage of descriptors or memory is left to pass before the next try; doubled up to the longest.
@@ -78,7 +83,7 @@ pub struct ListenerControl(Arc<Closing>);
 struct Closing {
     closed: AtomicBool,
     #[cfg(unix)]
-    wake: unix::Wake,
+    wake: Wake,
     #[cfg(not(unix))]
     wake: std::net::SocketAddr,
 }
@@ -131,7 +136,7 @@ impl Listener {
             Address::Shm(_) => return Ok(Err(no_shm())),
         };
         #[cfg(unix)]
-        let wake = unix::Wake::new()?;
+        let wake = Wake::new()?;
         #[cfg(not(unix))]
         let wake = {
             let Socket::Tcp(listener) = &socket;
@@ -231,7 +236,14 @@ impl Listener {
             #[cfg(target_os = "linux")]
             Socket::Shm(listener) => listener.as_fd(),
         };
-        self.control.0.wake.wait(socket, only)
+        let wake = &self.control.0.wake;
+        match only {
+            None => wake.wait(socket, PollFlags::POLLIN, PollTimeout::NONE).map(drop),
+            Some(time) => {
+                let millis = u16::try_from(time.as_millis()).unwrap_or(u16::MAX);
+                polling::wait(&mut [wake.as_poll_fd()], PollTimeout::from(millis))
+            }
+        }
     }
 
     #[cfg(not(unix))]

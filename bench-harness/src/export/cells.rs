@@ -5,18 +5,21 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::record::Report;
-use crate::case::Scenario;
+use crate::case::Pace;
+use crate::report::record::Report;
 
 #[derive(Serialize)]
 struct Line<'a> {
     cell: &'a str,
     scenario: &'a str,
+    rate: Option<u32>,
+    gap_ns: Option<u64>,
     size: usize,
     transport: &'a str,
     wait: &'a str,
     replica: u8,
     placement: &'a str,
+    buffer: Option<usize>,
     floor: bool,
     unit: &'a str,
     value: f64,
@@ -33,8 +36,10 @@ struct Line<'a> {
     verified: u64,
     wrong: bool,
     cpu_ns_per_message: f64,
+    pacing_ns_per_message: f64,
     voluntary_switches_per_message: f64,
     involuntary_switches_per_message: f64,
+    calls_per_message: Option<f64>,
 }
 
 /// Writes all cells of `report`.
@@ -45,16 +50,22 @@ pub(crate) fn write(report: &Report, to: impl Write) -> Result<()> {
         csv.serialize(Line {
             cell: &cell.id,
             scenario: case.scenario.tag(),
+            rate: match case.pace {
+                Some(Pace::Rate(rate)) => Some(rate),
+                _ => None,
+            },
+            gap_ns: match case.pace {
+                Some(Pace::GapNs(gap)) => Some(gap),
+                _ => None,
+            },
             size: case.size.0,
             transport: &case.row.transport,
             wait: case.row.wait.tag(),
             replica: case.row.replica,
             placement: case.placement.tag(),
+            buffer: case.buffer.map(|buffer| buffer.0),
             floor: cell.floor,
-            unit: match case.scenario {
-                Scenario::Pingpong => "ns",
-                Scenario::Stream => "bytes/s",
-            },
+            unit: if case.scenario.more_is_better() { "bytes/s" } else { "ns" },
             value: cell.value.median,
             low: cell.value.low,
             high: cell.value.high,
@@ -69,8 +80,10 @@ pub(crate) fn write(report: &Report, to: impl Write) -> Result<()> {
             verified: cell.verified,
             wrong: cell.fault.is_some(),
             cpu_ns_per_message: cell.per_message.cpu_ns,
+            pacing_ns_per_message: cell.per_message.pacing_ns,
             voluntary_switches_per_message: cell.per_message.voluntary,
             involuntary_switches_per_message: cell.per_message.involuntary,
+            calls_per_message: cell.calls.map(|calls| calls.initiator + calls.responder),
         })?;
     }
     csv.flush()?;

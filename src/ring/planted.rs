@@ -1,0 +1,19 @@
+//! Faults that cost time and change nothing else: what `scripts/perf-gate --self-test` has to find.
+//!
+//! None of them is there unless a build asks for it with `--cfg mutant="…"`.
+
+use std::hint::black_box;
+
+/// On the way of every small write.
+#[inline(always)]
+pub(crate) fn on_write() {
+    if cfg!(mutant = "slow_write") {
+        // As many as make a write and a read of 64 bytes 10 % slower. The processor does most of it on the side.
+        for i in 0..24 {
+            black_box(i);
+        }
+    }
+    if cfg!(mutant = "allocating_write") {
+        drop(black_box(Box::new(0)));
+    }
+}
