@@ -67,12 +67,6 @@ fn a_process_that_may_not_wake_others_makes_no_ring() {
 }
 
 #[test]
-fn a_light_that_did_not_go_on_is_switched_on_again() {
-    let name = "accepting a polled stream";
-    are(&outcomes(name, "sendto", &[ENOBUFS, ENOMEM], Lasting::Once), &["fine"]);
-}
-
-#[test]
 fn a_light_that_cannot_be_switched_on_is_a_death() {
     let name = "accepting a polled stream";
     let outcomes = outcomes(name, "sendto", &[ENOBUFS], Lasting::ForEver);
