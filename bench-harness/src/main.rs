@@ -1,6 +1,6 @@
 //! `ipc-bench`: measures every way two local processes can talk, and says which to take.
 //!
-//! The way of a run: [`cli`] → [`measure`] → [`plan`] (which cells, in which order) → [`run`] (rounds within a budget) →
+//! The way of a run: [`cli`] → [`configure`] → [`measure`] → [`plan`] (which cells, in which order) → [`run`] (rounds within a budget) →
 //! [`session`] (two processes for every sample) → [`sample`] (warm-up and windows) → [`peer`] → [`scenario`] over
 //! [`transport`]; and back: [`summary`] → [`stats`] → [`recommend`] → [`report`]. Every other command starts from the
 //! record that a run has left: [`report`], [`recommend`], [`compare`], [`gate`], [`export`].
@@ -10,6 +10,7 @@ mod cli;
 mod clock;
 mod compare;
 mod completions;
+mod configure;
 mod control;
 mod doctor;
 mod export;

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     case::{self, Case},
     clock::{self, SystemClock},
-    measure::MATCHED,
+    configure::MATCHED,
     pin::Placement,
     place,
     plan::Plan,

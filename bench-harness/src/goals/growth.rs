@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     case::{self, Case, Scenario, Wait},
-    measure::MATCHED,
+    configure::MATCHED,
     place,
     progress::Progress,
     run::Observer,

@@ -25,7 +25,7 @@ use self::{
     finding::{Finding, SCHEMA},
 };
 use crate::{
-    Exit, Usage,
+    Exit, Usage, configure,
     host::{Host, Ticks},
     interrupt::Interrupt,
     measure, output,
@@ -106,7 +106,7 @@ pub(crate) fn run(args: &GoalsArgs) -> Result<Exit> {
     let interrupt = Interrupt::install()?;
     let run = Run {
         rounds: args.rounds,
-        seed: args.seed.unwrap_or_else(measure::seed),
+        seed: args.seed.unwrap_or_else(configure::seed),
         self_test: args.self_test,
         started,
         machine: say(&host),
