@@ -90,7 +90,14 @@ mod mapped {
         #[inline(always)]
         pub(crate) unsafe fn get_whole(&self, pos: u64, buf: &mut [MaybeUninit<u8>]) {
             // SAFETY: as in `put_whole`, with the directions exchanged.
-            unsafe { copy_out(self.at(pos).as_ptr(), buf.as_mut_ptr().cast(), buf.len()) };
+            unsafe {
+                let (from, to) = (self.at(pos).as_ptr(), buf.as_mut_ptr().cast());
+                if buf.len() <= SHORT {
+                    copy(from, to, buf.len());
+                } else {
+                    copy_out(from, to, buf.len());
+                }
+            }
         }
 
         /// Copies `bytes` to the positions from `pos` on.
@@ -156,7 +163,7 @@ mod mapped {
         }
     }
 
-    /// As [`copy`], out of memory that may be mapped for reading only.
+    /// As [`ptr::copy_nonoverlapping`], and quicker out of memory that may be mapped for reading only.
     ///
     /// # Safety
     /// As for [`ptr::copy_nonoverlapping`].
@@ -167,7 +174,7 @@ mod mapped {
             if length > SHORT && length <= MIDDLE {
                 by_lines(from, to, length);
             } else {
-                copy(from, to, length);
+                ptr::copy_nonoverlapping(from, to, length);
             }
         }
     }
