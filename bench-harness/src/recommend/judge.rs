@@ -29,6 +29,8 @@ pub(crate) const LEVEL: f64 = 0.01;
 pub(crate) struct Comparison {
     /// How many times better the first is; below 1 it is worse.
     pub(crate) ratio: Estimate,
+    /// What the ratio has to reach to count: the A/A floor, and a tenth more.
+    pub(crate) needed: f64,
     /// Whether the first is clearly better.
     pub(crate) clear: bool,
 }
@@ -41,7 +43,7 @@ pub(crate) fn compare(a: &Cell, b: &Cell, noise: &[Noise]) -> Comparison {
     let ratio = interval::ratio(up, down, 1).unwrap_or(nothing);
     let enough = up.len() >= summary::FEWEST_ROUNDS;
     let needed = WORTH * floor(&[a, b], noise, up.len(), LEVEL);
-    Comparison { ratio, clear: enough && ratio.low > 1.0 && ratio.median >= needed }
+    Comparison { ratio, needed, clear: enough && ratio.low > 1.0 && ratio.median >= needed }
 }
 
 /// The A/A floor: the factor by which the median over `rounds` of two equal rows differs by accident, in all but

@@ -243,9 +243,14 @@ pub(crate) fn trust(report: &Report) -> String {
         || "no A/A pair ran".to_owned(),
         |typical| {
             format!(
-                "equal rows differed by {:.1} %, in the worst round by {:.0} %",
+                "equal rows differed by {:.1} %, in the worst round by {}",
                 (typical - 1.0) * 100.0,
-                (worst - 1.0) * 100.0
+                // Four times as long is easier to grasp than 300 % longer.
+                if worst < 2.0 {
+                    format!("{:.0} %", (worst - 1.0) * 100.0)
+                } else {
+                    format!("a factor of {}", units::significant(worst))
+                }
             )
         },
     );
