@@ -111,8 +111,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     };
     report.warnings = summary::warnings(&report);
     report.advice = recommend::advise(&report);
-    let folder = if keep { Some(output::write(&report, &args.output, &name)?) } else { None };
-    show(&report, folder.as_deref(), args.json)?;
+    let written = keep.then(|| output::write(&report, &args.output, &name)).transpose();
+    // A full disk must not take the answer along with the report.
+    show(&report, written.as_ref().ok().and_then(Option::as_deref), args.json)?;
+    written?;
     Ok(verdict(&report, outcome.early, args.strict))
 }
 

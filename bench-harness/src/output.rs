@@ -23,6 +23,16 @@ pub(crate) fn probe(parent: &Path, name: &str) -> Result<()> {
 /// Writes `report` into a new folder in `parent`, and returns the folder.
 pub(crate) fn write(report: &Report, parent: &Path, name: &str) -> Result<PathBuf> {
     let folder = make(parent, name)?;
+    fill(report, &folder).with_context(|| {
+        format!(
+            "the report in {} is not whole; is there room? --output DIR takes another place, --output - with --json none",
+            folder.display()
+        )
+    })?;
+    Ok(folder)
+}
+
+fn fill(report: &Report, folder: &Path) -> Result<()> {
     let create = |file: &str| {
         let path = folder.join(file);
         File::create_new(&path)
@@ -40,7 +50,7 @@ pub(crate) fn write(report: &Report, parent: &Path, name: &str) -> Result<PathBu
         io::Write::write_all(&mut to, text.as_bytes())?;
         io::Write::flush(&mut to)?;
     }
-    Ok(folder)
+    Ok(())
 }
 
 /// A folder that did not exist before: `name`, or `name-2` and so on if somebody was quicker.

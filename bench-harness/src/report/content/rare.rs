@@ -30,6 +30,7 @@ pub(super) fn blocks(report: &Report) -> Vec<Block> {
         blocks.push(Block::folded("Processor time of both sides for one such round trip", cpu));
         let all = every(of(report, Scenario::IdleWake));
         blocks.push(Block::folded("Every cell after a silence", all));
+        blocks.extend(too_few(report).map(Block::text));
     } else {
         blocks.extend(nothing("a silence before a message"));
     }
@@ -50,6 +51,18 @@ pub(super) fn blocks(report: &Report) -> Vec<Block> {
         blocks.extend(nothing("a steady rate"));
     }
     blocks
+}
+
+/// Why no 90th percentile stands where silences are long: a round trip that waits 10 ms is rare in a short run.
+fn too_few(report: &Report) -> Option<String> {
+    let without = of(report, Scenario::IdleWake).filter(|cell| cell.percentiles.p90.is_none());
+    let counts: Vec<u64> = without.map(|cell| cell.percentiles.samples).collect();
+    let (least, most) = (counts.iter().min()?, counts.iter().max()?);
+    Some(format!(
+        "{} of these cells have no 90th percentile: all rounds together hold {least} to {most} round trips of each, and one \
+         that is not an accident needs 100 (the 99th: 1000). A longer silence needs a longer run: --time-budget, --rounds.",
+        counts.len()
+    ))
 }
 
 fn by_gap(report: &Report) -> Option<Picture> {
