@@ -182,8 +182,8 @@ impl Scene {
         match outcome {
             Ok(()) => say("outcome fine"),
             Err(error) => {
-                let text = format!("{:?}", Error::of(error).map_or("bare".into(), tag));
-                say(&format!("outcome {} {error}", text.trim_matches('"')));
+                let name = Error::of(error).map_or("WouldBlock".into(), name_of);
+                say(&format!("outcome {name} {error}"));
                 if !is_typed(error) {
                     say(&format!("wrong the error has no type: {error:?}"));
                 }
@@ -198,7 +198,7 @@ impl Scene {
 }
 
 /// The name of an error's variant.
-fn tag(error: &Error) -> String {
+fn name_of(error: &Error) -> String {
     let text = format!("{error:?}");
     text.split([' ', '(', '{']).next().unwrap_or_default().to_owned()
 }
