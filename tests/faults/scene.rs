@@ -49,7 +49,8 @@ pub(crate) struct Scene {
     peers: Vec<Pid>,
     /// The operation takes a socket that was there before; it must if it succeeds.
     pub(crate) takes_a_socket: bool,
-    succeeded: bool,
+    /// The operation gave the error that was injected.
+    told: bool,
 }
 
 /// Where the lines go.
@@ -82,7 +83,7 @@ impl Scene {
             installed: false,
             peers: Vec::new(),
             takes_a_socket: false,
-            succeeded: false,
+            told: false,
         };
         match adversity {
             Adversity::Faults(plan) => scene.injector = Some(Injector::new(plan)),
@@ -94,7 +95,6 @@ impl Scene {
         let mut allowed = vec![before];
         if let Ok(outcome) = panic::catch_unwind(AssertUnwindSafe(|| operation(&mut scene))) {
             scene.judge(&outcome);
-            scene.succeeded = outcome.is_ok();
             if outcome.is_err() {
                 scene.dismiss();
             }
@@ -178,7 +178,7 @@ impl Scene {
         }
     }
 
-    fn judge(&self, outcome: &io::Result<()>) {
+    fn judge(&mut self, outcome: &io::Result<()>) {
         match outcome {
             Ok(()) => say("outcome fine"),
             Err(error) => {
@@ -188,7 +188,8 @@ impl Scene {
                     say(&format!("wrong the error has no type: {error:?}"));
                 }
                 if let Some(Error::Os { code, .. }) = Error::of(error) {
-                    if !self.adversity.explains(*code) {
+                    self.told = self.adversity.explains(*code);
+                    if !self.told {
                         say(&format!("wrong another error than the one of the kernel: {error}"));
                     }
                 }
@@ -252,12 +253,12 @@ impl Holdings {
 /// Waits until everything is in a state that is allowed; says so if it never is.
 fn compare(allowed: &[Holdings], scene: &Scene) {
     let adversity = &scene.adversity;
-    // What stays because the undoing failed: of an operation that succeeded, at its end.
+    // What stays because undoing it failed, of which nobody could be told.
     let left_mapped =
-        adversity.spoils("munmap") && (scene.succeeded || adversity.spoils_for_good("munmap"));
+        adversity.spoils("munmap") && (!scene.told || adversity.spoils_for_good("munmap"));
     // A name that cannot be looked at cannot be told from a stranger's.
     let left_named = ["unlink", "unlinkat", "statx"].iter().any(|call| adversity.spoils(call))
-        && (scene.succeeded || adversity.spoils_for_good("unlink"));
+        && (!scene.told || adversity.spoils_for_good("unlink"));
     for pass in 0.. {
         let mut now = Holdings::take(&scene.dir);
         if left_named {
