@@ -50,7 +50,7 @@ mod shortages;
 mod strangers;
 #[path = "faults/talk.rs"]
 mod talk;
-#[path = "faults/turn.rs"]
+#[path = "common/turn.rs"]
 mod turn;
 
 use std::{fs::File, os::fd::FromRawFd};

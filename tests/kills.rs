@@ -12,7 +12,7 @@ mod delays;
 mod dying;
 #[path = "kills/executioner.rs"]
 mod executioner;
-#[path = "kills/pattern.rs"]
+#[path = "common/pattern.rs"]
 mod pattern;
 #[path = "common/report.rs"]
 mod report;
