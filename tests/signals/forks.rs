@@ -74,7 +74,7 @@ fn act(number: u64, controls: &[Control; 2]) -> bool {
 #[test]
 fn copies_of_a_busy_process_disturb_nothing_and_keep_nobody_waiting() {
     let _turn = alone();
-    watchdog(Duration::from_secs(7200), || {
+    watchdog(Duration::from_secs(scaled(300)), || {
         let before = Census::take_when_quiet();
         let mut report = Report::new("T11 forks", "forks of a process with a busy ring");
         let each = scaled(FORKS).div_ceil(KINDS as u64);

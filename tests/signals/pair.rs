@@ -53,6 +53,15 @@ impl Tallies {
     }
 }
 
+/// Says on its end that it is enough.
+struct Enough<'a>(&'a AtomicBool);
+
+impl Drop for Enough<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Starts another process, has bytes flow both ways between it and this one, and calls `disturb` meanwhile; then sees to it that
 /// every byte has come. `signals` is how many interrupt each process at least.
 pub(crate) fn with_other_process(
@@ -84,8 +93,9 @@ pub(crate) fn with_other_process(
             let _hit = storm.map(Storm::hit_me);
             receive(reader, calls, 2, &tallies.into);
         });
+        // A test that fails has to come to its end as well.
+        let _enough = Enough(&tallies.enough);
         disturb(tallies, &child, controls);
-        tallies.enough.store(true, Ordering::Relaxed);
     });
     assert!(child.wait().unwrap().success(), "the other process failed");
     tallies

@@ -26,27 +26,43 @@ const MOST_BETWEEN: usize = 200_000;
 /// Calls of each direction whose time is up while the peer is stopped. The first may have begun before.
 const TIMEOUTS: u64 = 3;
 
+/// A process that goes on when this is dropped.
+struct Stopped(Pid);
+
+impl Stopped {
+    fn stop(peer: Pid) -> Self {
+        kill(peer, Signal::SIGSTOP).unwrap();
+        let status = waitpid(peer, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        assert_eq!(status, WaitStatus::Stopped(peer, Signal::SIGSTOP));
+        Self(peer)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        kill(self.0, Signal::SIGCONT).unwrap();
+    }
+}
+
 fn stop_and_go_on(tallies: &Tallies, peer: Pid, random: &mut Random) {
     // Any number of bytes later, wherever both are then.
     let before = tallies.bytes();
     let more = random.below(MOST_BETWEEN) as u64;
     tallies.wait_until(|direction, at| direction.bytes() >= before[at] + more);
 
-    kill(peer, Signal::SIGSTOP).unwrap();
-    let status = waitpid(peer, Some(WaitPidFlag::WUNTRACED)).unwrap();
-    assert_eq!(status, WaitStatus::Stopped(peer, Signal::SIGSTOP));
+    let stopped = Stopped::stop(peer);
     let before = tallies.timeouts();
     tallies.wait_until(|direction, at| direction.timeouts() >= before[at] + TIMEOUTS);
 
     let before = tallies.bytes();
-    kill(peer, Signal::SIGCONT).unwrap();
+    drop(stopped);
     tallies.wait_until(|direction, at| direction.bytes() > before[at]);
 }
 
 #[test]
 fn a_stopped_peer_is_not_dead_and_its_stream_goes_on() {
     let _turn = alone();
-    watchdog(Duration::from_secs(7200), || {
+    watchdog(Duration::from_secs(scaled(300)), || {
         let before = Census::take_when_quiet();
         let mut report = Report::new("T11 stops", "stops of a peer");
         let each = scaled(STOPS).div_ceil(KINDS as u64);

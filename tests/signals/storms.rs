@@ -18,7 +18,7 @@ const SIGNALS: u64 = 50_000;
 #[test]
 fn ten_thousand_signals_a_second_interrupt_no_call_and_lose_no_byte() {
     let _turn = alone();
-    watchdog(Duration::from_secs(7200), || {
+    watchdog(Duration::from_secs(scaled(300)), || {
         let before = Census::take_when_quiet();
         let mut report = Report::new("T11 signals", "signals handled in calls");
         let start = Instant::now();
