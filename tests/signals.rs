@@ -6,6 +6,8 @@ mod census;
 #[path = "common/child.rs"]
 mod child;
 mod common;
+#[path = "common/filter.rs"]
+mod filter;
 #[path = "signals/flow.rs"]
 mod flow;
 #[path = "signals/forks.rs"]
@@ -33,7 +35,8 @@ fn the_other_process() {
         ["flow", path, kind, signals] => {
             pair::other_side(path, kind.parse().unwrap(), signals.parse().unwrap());
         }
-        ["fork-and-connect", path] => forks::fork_and_connect(path),
+        ["connect-and-fork", path] => forks::connect_and_fork(path),
+        ["inherit-and-fork"] => forks::inherit_and_fork(),
         ["true"] => {}
         role => panic!("unknown role {role:?}"),
     }

@@ -3,10 +3,11 @@
 use std::{
     io::{self, Read, Write},
     os::{
-        fd::AsRawFd,
+        fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
         unix::{net::UnixStream, process::CommandExt},
     },
-    process::Stdio,
+    process::{Child, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -14,12 +15,13 @@ use nix::{
     sys::wait::{WaitStatus, waitpid},
     unistd::{ForkResult, Pid, fork},
 };
-use ringpipe::{Control, Error, Listener, Stream};
+use ringpipe::{Control, Error, Listener, Reader, Stream, Writer};
 
 use crate::{
     census::Census,
     child::other,
     common::watchdog,
+    filter::{Only, Rule, failing, filter, install},
     flow::Calls,
     pair::{KINDS, with_other_process},
     report::{Report, scaled},
@@ -30,6 +32,10 @@ use crate::{
 const FORKS: u64 = 500;
 /// One copy in so many stays until the stream has ended.
 const LINGERING: u64 = 25;
+/// Deaths beside a copy.
+const ROUNDS: u64 = 10;
+/// Of `<asm-generic/socket.h>`.
+const SO_PASSPIDFD: u32 = 76;
 
 /// Forks; the child does `work`, which says whether it went well, and leaves.
 fn copy_of_this_process(work: impl FnOnce() -> bool) -> Pid {
@@ -116,39 +122,100 @@ fn copies_of_a_busy_process_disturb_nothing_and_keep_nobody_waiting() {
     });
 }
 
-/// Leaves a copy of this process with everything it has, and says so.
+/// Leaves a copy of this process with everything it has, says so, and waits to be killed.
 fn fork_and_say_so(mut say: impl Write) {
     copy_of_this_process(|| io::stdin().read(&mut [0]).is_ok());
     say.write_all(b"forked").unwrap();
     loop {
-        std::thread::park();
+        thread::park();
     }
 }
 
-/// Connects, forks, and waits to be killed.
-pub(crate) fn fork_and_connect(path: &str) {
+pub(crate) fn connect_and_fork(path: &str) {
     fork_and_say_so(Stream::connect(path).unwrap().split().1);
+}
+
+pub(crate) fn inherit_and_fork() {
+    fork_and_say_so(Writer::inherited().unwrap());
+}
+
+/// Kills the child when it has forked, and asserts that its death is told while the copy lives. `reap` has the child's parent
+/// take note of its end first.
+fn kill_and_be_told(mut child: Child, mut reader: Reader, reap: bool) {
+    let mut word = [0; 6];
+    reader.read_exact(&mut word).unwrap();
+    assert_eq!(&word, b"forked");
+    child.kill().unwrap();
+    // The copy waits for the end of its input.
+    let input = child.stdin.take();
+    if reap {
+        child.wait().unwrap();
+    }
+    let error = reader.read(&mut word).unwrap_err();
+    assert!(matches!(Error::of(&error), Some(Error::PeerDied { .. })), "{error:?}");
+    drop(input);
+    child.wait().unwrap();
+    // It has ended when nobody holds the output any more.
+    child.stdout.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
+}
+
+/// In each way in which two processes come to share a ring, some times, since a death may be sooner or later than what the
+/// dead have said.
+fn die_beside_copies(id: &'static str) {
+    let report = Report::new(id, "deaths told beside a copy of the dead");
+    for round in 0..ROUNDS {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("meet");
+        let listener = Listener::bind(&path).unwrap();
+        let start = |role: &str| {
+            let mut command = other(role);
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            command
+        };
+        let child = start(&format!("connect-and-fork {}", path.display())).spawn().unwrap();
+        kill_and_be_told(child, listener.accept().unwrap().split().0, round % 2 == 0);
+
+        let (reader, writer) = ringpipe::ring(4096).unwrap();
+        let child = writer.hand_to(start("inherit-and-fork")).unwrap();
+        kill_and_be_told(child, reader, round % 2 == 0);
+    }
+    report.done(2 * ROUNDS, 2 * ROUNDS);
+}
+
+/// Whether the kernel gives descriptors of processes.
+fn there_are_pidfds() -> bool {
+    // SAFETY: the call takes two numbers.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) };
+    if pidfd < 0 {
+        println!("skipped: before Linux 5.3 a copy hides a death");
+        return false;
+    }
+    // SAFETY: new, and owned by nobody else.
+    drop(unsafe { OwnedFd::from_raw_fd(pidfd as RawFd) });
+    true
 }
 
 #[test]
 fn a_death_is_told_while_a_copy_of_the_dead_lives() {
     let _turn = alone();
-    watchdog(Duration::from_secs(600), || {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("meet");
-        let listener = Listener::bind(&path).unwrap();
-        let mut command = other(&format!("fork-and-connect {}", path.display()));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut stream = listener.accept().unwrap();
-        let mut word = [0; 6];
-        stream.read_exact(&mut word).unwrap();
-        assert_eq!(&word, b"forked");
-        child.kill().unwrap();
-        let error = stream.read(&mut word).unwrap_err();
-        assert!(matches!(Error::of(&error), Some(Error::PeerDied { .. })), "{error:?}");
-        // Only now is the copy let go. It has ended when nobody holds the output any more.
-        let mut output = child.stdout.take().unwrap();
-        child.wait().unwrap();
-        output.read_to_end(&mut Vec::new()).unwrap();
+    if there_are_pidfds() {
+        watchdog(Duration::from_secs(600), || die_beside_copies("T11 copies"));
+    }
+}
+
+/// As before Linux 6.5.
+#[test]
+fn a_death_is_told_beside_copies_where_no_pidfds_are_passed() {
+    let _turn = alone();
+    if !there_are_pidfds() {
+        return;
+    }
+    // The filter stays with the thread that installs it, and goes to the children.
+    let filtered = thread::spawn(|| {
+        let pass = Rule { call: libc::SYS_setsockopt, only: Only::Equal(2, &[SO_PASSPIDFD]) };
+        let mut filter = filter(&[pass], failing(libc::ENOPROTOOPT));
+        install(&mut filter, 0).unwrap();
+        watchdog(Duration::from_secs(600), || die_beside_copies("T11 copies unpassed"));
     });
+    filtered.join().unwrap();
 }
