@@ -27,7 +27,9 @@ fn ten_thousand_signals_a_second_interrupt_no_call_and_lose_no_byte() {
         for kind in 0..KINDS {
             let so_far = handled();
             let tallies = with_other_process(kind, each, Calls::OfAnyKind, |tallies, _, _| {
-                tallies.wait_until(|_, _| handled() >= so_far + each);
+                tallies.wait_until(|direction, _| {
+                    handled() >= so_far + each && direction.timeouts() > 0
+                });
             });
             // The other process has had as many at least.
             signals += handled() - so_far + each;
@@ -35,7 +37,6 @@ fn ten_thousand_signals_a_second_interrupt_no_call_and_lose_no_byte() {
             timeouts += tallies.timeouts().iter().sum::<u64>();
         }
         before.assert_unchanged();
-        assert!(timeouts > 0, "no call had to wait until its time was up");
         let rate = signals as f64 / 2.0 / start.elapsed().as_secs_f64();
         report.field("per_second", format!("{rate:.0}"));
         report.field("megabytes", bytes / 1_000_000).field("timeouts", timeouts);
