@@ -233,7 +233,8 @@ impl Tracee {
                 return stop;
             }
             if sleeps(&format!("/proc/{}/syscall", self.0)) {
-                return Stop::Asleep;
+                // One that has stopped behind the call meanwhile looks the same.
+                return self.wait_with(libc::WNOHANG).unwrap_or(Stop::Asleep);
             }
             thread::yield_now();
         }
