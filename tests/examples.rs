@@ -1,29 +1,17 @@
 //! Every example does what it says.
 
 use std::{
-    env, fs,
+    fs,
     io::{BufRead, BufReader, Read},
-    path::PathBuf,
     process::{Command, Output, Stdio},
 };
 
-/// The executable of an example. `cargo test` has built it beside this test; where only this test was built, it is
-/// made now.
+#[path = "common/examples.rs"]
+mod examples;
+
+/// An example, built.
 fn example(name: &str) -> Command {
-    // …/target/debug/deps/examples-0123456789abcdef, and what is asked for is …/target/debug/examples/NAME.
-    let test = env::current_exe().unwrap();
-    let folder = test.ancestors().nth(2).unwrap();
-    let program: PathBuf = folder.join("examples").join(name);
-    if !program.exists() {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", name]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        build.arg("--target-dir").arg(folder.parent().unwrap());
-        if folder.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success());
-    }
-    let mut command = Command::new(program);
+    let mut command = Command::new(examples::build([name]).join(name));
     command.stdin(Stdio::null());
     command
 }

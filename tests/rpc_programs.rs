@@ -7,10 +7,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use nix::sys::{
@@ -19,6 +16,9 @@ use nix::sys::{
 };
 use ringpipe::rpc::{CallError, CallOptions, Client, Completions};
 
+#[path = "common/examples.rs"]
+mod examples;
+
 const LINES: &str = "\
 Arith.Multiply: 17*8=136
 Arith.Divide: 17/8=2 remainder 1
@@ -26,29 +26,9 @@ Arith.Divide: divide by zero
 Arith.Nope: rpc: can't find method Arith.Nope
 ";
 
-/// The built example, beside the tests' own directory.
+/// The built example.
 fn example(name: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let directory = BUILT.get_or_init(|| {
-        // …/target/PROFILE/deps/this_test
-        let this = std::env::current_exe().unwrap();
-        let profile = this.parent().unwrap().parent().unwrap().to_owned();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo
-            .args(["build", "--quiet", "--manifest-path"])
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-            .arg("--target-dir")
-            .arg(profile.parent().unwrap());
-        for example in ["arith_server", "arith_client", "gob_send", "gob_recv"] {
-            cargo.args(["--example", example]);
-        }
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().unwrap().success());
-        profile.join("examples")
-    });
-    directory.join(name)
+    examples::build([name]).join(name)
 }
 
 /// A Go program of `tests/go`, built; `None`, and a line that says so, where there is no Go.
