@@ -14,7 +14,7 @@ use nix::sys::{
     signal::{Signal, kill},
     wait::{WaitPidFlag, WaitStatus, waitpid},
 };
-use ringpipe::rpc::{CallError, CallOptions, Client, Completions};
+use ringpipe::rpc::{CallError, CallOptions, Client, Codec, Completions};
 
 #[path = "common/examples.rs"]
 mod examples;
@@ -197,6 +197,59 @@ fn a_rust_client_calls_a_go_server() {
             drop(server);
             let _ = fs::remove_file(&path);
         }
+    }
+}
+
+#[test]
+fn a_bridge_joins_any_two_kinds_of_address() {
+    let mut joined = 0;
+    for there in addresses() {
+        let server = arith_server(&there, "gob");
+        for here in addresses() {
+            let mut bridge = Command::new(example("bridge"));
+            bridge.args(["--listen", &here, "--connect", &server.address]);
+            let bridge = Listening::start(&mut bridge);
+            // Who is no client of the service is no matter of the bridge.
+            if let Some(place) = bridge.address.strip_prefix("tcp:") {
+                let mut stream = std::net::TcpStream::connect(place).unwrap();
+                stream.write_all(&[0xff; 100]).unwrap();
+            }
+            for _ in 0..3 {
+                let mut client = Command::new(example("arith_client"));
+                client.args(["--connect", &bridge.address, "--codec", "gob"]);
+                assert_eq!(printed(&mut client), LINES, "{here} to {there}");
+            }
+            // Ended with a client on it that neither asks nor leaves.
+            let idle = Client::dial(&bridge.address.parse().unwrap(), Codec::Gob).unwrap();
+            assert_eq!(bridge.end(), "");
+            drop(idle);
+            if let Some((_, path)) = here.split_once(":/") {
+                assert!(!Path::new("/").join(path).exists());
+            }
+            joined += 1;
+        }
+        assert_eq!(server.end(), "");
+    }
+    assert_eq!(joined, 9);
+}
+
+#[test]
+fn a_go_client_reaches_a_service_on_the_ring_over_a_bridge() {
+    let Some(client) = go("arith_client") else {
+        return;
+    };
+    for codec in ["gob", "json"] {
+        let server = arith_server(&format!("shm:{}", fresh("shm").display()), codec);
+        for here in &addresses()[..2] {
+            let mut bridge = Command::new(example("bridge"));
+            bridge.args(["--listen", here, "--connect", &server.address]);
+            let bridge = Listening::start(&mut bridge);
+            let [network, place] = bridge.for_go();
+            let printed = printed(Command::new(&client).args([network, place, codec]));
+            assert_eq!(printed, format!("{LINES}all the rest: ok\n"), "{here} {codec}");
+            assert_eq!(bridge.end(), "");
+        }
+        assert_eq!(server.end(), "");
     }
 }
 
