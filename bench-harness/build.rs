@@ -16,7 +16,15 @@ fn main() {
     let commit = output("git", &["rev-parse", "--short=10", "HEAD"]).map(|commit| {
         let changed = output(
             "git",
-            &["status", "--porcelain", "--untracked-files=no", "--", "..", ":!../results"],
+            &[
+                "status",
+                "--porcelain",
+                "--untracked-files=no",
+                "--",
+                "..",
+                ":!../results",
+                ":!../docs",
+            ],
         );
         if changed.is_some_and(|changes| !changes.is_empty()) {
             format!("{commit}-dirty")

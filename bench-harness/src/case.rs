@@ -191,8 +191,8 @@ impl Case {
     /// How much time a sample of it needs, compared with one whose messages follow each other at once.
     pub(crate) fn weight(&self) -> u32 {
         match self.pace {
-            // A rate is about the tail, so there must be one.
-            Some(Pace::Rate(..=1_000)) => 4,
+            // A rate is about the tail: with less than this, three rounds have too few messages for a 99th percentile.
+            Some(Pace::Rate(..=1_000)) => 5,
             Some(Pace::GapNs(1_000_000..10_000_000)) => 2,
             Some(Pace::GapNs(10_000_000..)) => 3,
             _ => 1,

@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 use clap_complete::Shell;
 
 use crate::{
@@ -11,11 +14,13 @@ use crate::{
     doctor::DoctorArgs,
     export::ExportArgs,
     gate::GateArgs,
+    goals::GoalsArgs,
     peer::Sides,
     place,
     preset::Preset,
     recommend::RecommendArgs,
     report::{ReportArgs, record::Payload},
+    transport::{self, Transport},
     units::{self, Buffer, Size, duration, message_size},
 };
 
@@ -35,6 +40,8 @@ const EXIT_CODES: &str = "Exit codes: 0 fine, 1 failed, 2 usage, 3 a threshold w
 pub(crate) enum Command {
     /// Measure, print the answer, keep the report.
     Run(Box<RunArgs>),
+    /// Measure what this project wants to reach, against the rows each goal is held to.
+    Goals(Box<GoalsArgs>),
     /// List the transports, and what each of them can do.
     List,
     /// Say what on this machine will spoil a measurement, and how to mend it; change nothing.
@@ -66,16 +73,16 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum, default_value = "quick")]
     pub(crate) preset: Preset,
     /// Only these transports (floors included); several with commas.
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    #[arg(long, value_delimiter = ',', value_parser = transports(), value_name = "NAME")]
     pub(crate) transport: Vec<String>,
-    /// Only these scenarios: pingpong, stream, paced, idle-wake, setup.
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    /// Only these scenarios.
+    #[arg(long, value_delimiter = ',', value_parser = scenarios(), value_name = "NAME")]
     pub(crate) scenario: Vec<Scenario>,
     /// Only these message sizes, such as 64B,4KiB. Setting up is measured with one byte all the same.
     #[arg(long, value_delimiter = ',', value_parser = message_size, value_name = "SIZE")]
     pub(crate) size: Vec<Size>,
-    /// Only these ways of waiting: block, adaptive, spin.
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    /// Only these ways of waiting.
+    #[arg(long, value_delimiter = ',', value_parser = waits(), value_name = "NAME")]
     pub(crate) wait: Vec<Wait>,
     /// The rates of the paced scenario in messages a second, such as 1k,10k.
     #[arg(long, value_delimiter = ',', value_parser = units::messages, value_name = "RATE")]
@@ -122,4 +129,21 @@ pub(crate) struct RunArgs {
     /// Run a debug build for the harness's own tests; the report says that it measures nothing.
     #[arg(long, hide = true)]
     pub(crate) self_test: bool,
+}
+
+/// The names of all transports, so that help and completions have them; those that exist for tests are not shown.
+fn transports() -> PossibleValuesParser {
+    let value = |known: &'static Transport| PossibleValue::new(known.name).hide(known.hidden);
+    PossibleValuesParser::new(transport::known().iter().map(value))
+}
+
+fn scenarios() -> impl TypedValueParser<Value = Scenario> {
+    let tags = PossibleValuesParser::new(Scenario::ALL.map(Scenario::tag));
+    tags.try_map(|tag| tag.parse::<Scenario>())
+}
+
+/// The ways of waiting, by their names.
+pub(crate) fn waits() -> impl TypedValueParser<Value = Wait> {
+    let tags = PossibleValuesParser::new(Wait::ALL.map(Wait::tag));
+    tags.try_map(|tag| tag.parse::<Wait>())
 }

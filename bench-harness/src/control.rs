@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     io::{self, BufRead, BufReader, Write},
     os::unix::net::UnixStream,
+    path::PathBuf,
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -34,6 +35,8 @@ pub(crate) struct Task {
     pub(crate) payload: Payload,
     /// Whether the system calls are counted. Nothing may be timed then.
     pub(crate) counted: bool,
+    /// The program that plays the sides in the place of this one.
+    pub(crate) program: Option<PathBuf>,
 }
 
 /// From a peer to the coordinator.

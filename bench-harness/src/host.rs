@@ -1,6 +1,6 @@
 //! The machine a run took place on, as far as it tells. What cannot be found out is `null`.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ pub(crate) struct Host {
     pub(crate) pipe_max_size: Option<u64>,
     pub(crate) rmem_max: Option<u64>,
     pub(crate) wmem_max: Option<u64>,
+    /// What else limits a process here, as the system writes it.
+    #[serde(default)]
+    pub(crate) limits: BTreeMap<String, String>,
     pub(crate) vulnerabilities: BTreeMap<String, String>,
     pub(crate) load_before: Option<f64>,
     pub(crate) load_after: Option<f64>,
@@ -52,41 +55,66 @@ pub(crate) struct Ticks {
     own: u64,
 }
 
+/// The limits that decide what transports get, by the name under which the report shows them.
+const LIMITS: [(&str, &str); 3] = [
+    ("cgroup cpu.max", "/sys/fs/cgroup/cpu.max"),
+    ("mqueue msg_max", "/proc/sys/fs/mqueue/msg_max"),
+    ("mqueue msgsize_max", "/proc/sys/fs/mqueue/msgsize_max"),
+];
+
 impl Host {
     /// Looks at the machine.
     pub(crate) fn look() -> Self {
-        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let field = |name: &str| {
-            cpuinfo.lines().find_map(|line| {
-                let (key, value) = line.split_once(':')?;
-                (key.trim() == name).then(|| value.trim().to_owned())
-            })
+        let mut unknown = BTreeMap::new();
+        let mut known = |field: &str, found: Result<String, String>| {
+            found.map_err(|reason| unknown.insert(field.to_owned(), reason)).ok()
         };
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let cpu = entry(&cpuinfo, "model name").or_else(|| entry(&cpuinfo, "Processor"));
+        let memory = || {
+            let memory = text("/proc/meminfo")?;
+            let total = entry(&memory, "MemTotal").ok_or("/proc/meminfo has no MemTotal")?;
+            Ok(total.trim_end_matches(" kB").to_owned())
+        };
+        let limits = LIMITS.iter().filter_map(|(name, path)| {
+            Some(((*name).to_owned(), known(&format!("limits.{name}"), text(path))?))
+        });
         Self {
-            cpu: field("model name").or_else(|| field("Processor")),
-            cpus_online: text("/sys/devices/system/cpu/online")
+            limits: limits.collect(),
+            cpu: known("cpu", cpu.ok_or_else(|| "/proc/cpuinfo names no model".to_owned())),
+            cpus_online: known("cpus_online", text("/sys/devices/system/cpu/online"))
                 .map(|list| pin::parse_list(&list).len()),
             cpus_allowed: pin::allowed().unwrap_or_default(),
             caches: caches(),
-            smt: text("/sys/devices/system/cpu/smt/control"),
-            governor: text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            smt: known("smt", text("/sys/devices/system/cpu/smt/control")),
+            governor: known(
+                "governor",
+                text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            ),
             hypervisor: cpuinfo
                 .lines()
                 .any(|line| line.starts_with("flags") && line.contains(" hypervisor")),
-            memory_kib: fs::read_to_string("/proc/meminfo")
-                .ok()
-                .and_then(|text| text.lines().next()?.split_whitespace().nth(1)?.parse().ok()),
-            kernel: text("/proc/sys/kernel/osrelease"),
-            clocksource: text("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
-            huge_pages: text("/sys/kernel/mm/transparent_hugepage/shmem_enabled"),
-            pipe_max_size: number("/proc/sys/fs/pipe-max-size"),
-            rmem_max: number("/proc/sys/net/core/rmem_max"),
-            wmem_max: number("/proc/sys/net/core/wmem_max"),
+            memory_kib: known("memory_kib", memory()).and_then(|kib| kib.parse().ok()),
+            kernel: known("kernel", text("/proc/sys/kernel/osrelease")),
+            clocksource: known(
+                "clocksource",
+                text("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+            ),
+            huge_pages: known(
+                "huge_pages",
+                text("/sys/kernel/mm/transparent_hugepage/shmem_enabled"),
+            ),
+            pipe_max_size: known("pipe_max_size", text("/proc/sys/fs/pipe-max-size"))
+                .and_then(|bytes| bytes.parse().ok()),
+            rmem_max: known("rmem_max", text("/proc/sys/net/core/rmem_max"))
+                .and_then(|bytes| bytes.parse().ok()),
+            wmem_max: known("wmem_max", text("/proc/sys/net/core/wmem_max"))
+                .and_then(|bytes| bytes.parse().ok()),
             vulnerabilities: vulnerabilities(),
             load_before: load(),
             load_after: None,
             shares: None,
-            unknown: BTreeMap::new(),
+            unknown,
         }
     }
 
@@ -148,14 +176,14 @@ fn own_ticks() -> Option<u64> {
 
 /// The load average of the last minute.
 pub(crate) fn load() -> Option<f64> {
-    text("/proc/loadavg")?.split_whitespace().next()?.parse().ok()
+    text("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
 
 fn caches() -> Vec<String> {
     (0..8)
         .filter_map(|index| {
             let folder = format!("/sys/devices/system/cpu/cpu0/cache/index{index}");
-            let read = |name: &str| text(&format!("{folder}/{name}"));
+            let read = |name: &str| text(&format!("{folder}/{name}")).ok();
             let kind = match read("type")?.as_str() {
                 "Data" => "d",
                 "Instruction" => "i",
@@ -185,13 +213,21 @@ fn vulnerabilities() -> BTreeMap<String, String> {
         .collect()
 }
 
-fn text(path: &str) -> Option<String> {
-    let text = fs::read_to_string(Path::new(path)).ok()?;
-    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+/// The value of a line such as `model name : AMD EPYC`.
+fn entry(text: &str, name: &str) -> Option<String> {
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == name).then(|| value.trim().to_owned())
+    })
 }
 
-fn number(path: &str) -> Option<u64> {
-    text(path)?.parse().ok()
+/// What a file holds; or why that is not known.
+fn text(path: &str) -> Result<String, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    match text.trim() {
+        "" => Err(format!("{path} is empty")),
+        text => Ok(text.to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -206,6 +242,17 @@ mod tests {
         assert!((shares.steal - 0.1).abs() < 1e-9, "{shares:?}");
         assert!((shares.others - 0.2).abs() < 1e-9, "{shares:?}");
         assert_eq!(after.until(after), None);
+    }
+
+    #[test]
+    fn what_is_not_known_has_a_reason() {
+        let host = Host::look();
+        let value = serde_json::to_value(&host).unwrap();
+        let absent = ["cpu", "smt", "governor", "kernel", "clocksource", "huge_pages", "wmem_max"];
+        for field in absent.iter().filter(|field| value[**field].is_null()) {
+            assert!(host.unknown.contains_key(*field), "{field} is null without a reason");
+        }
+        assert!(text("/proc/nowhere").unwrap_err().starts_with("/proc/nowhere: No such file"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod control;
 mod doctor;
 mod export;
 mod gate;
+mod goals;
 mod host;
 mod interrupt;
 mod list;
@@ -73,6 +74,7 @@ impl std::error::Error for Usage {}
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => measure::run(&args),
+        Command::Goals(args) => goals::run(&args),
         Command::List => list::run(),
         Command::Doctor(args) => doctor::run(&args),
         Command::Report(args) => report::run(&args),

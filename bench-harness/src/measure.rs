@@ -1,8 +1,9 @@
 //! `ipc-bench run`: from the arguments to the report.
 
 use std::{
+    collections::BTreeMap,
     io::{Write, stdout},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -36,11 +37,12 @@ use crate::{
 };
 
 /// What is asked of every transport's buffer: the most that Linux grants a pipe without a privilege.
-const MATCHED: Buffer = Some(Size(1 << 20));
+pub(crate) const MATCHED: Buffer = Some(Size(1 << 20));
 
 /// Measures and reports.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
-    let (config, places) = configure(args)?;
+    let (mut config, places) = configure(args)?;
+    let go = in_go(&mut config, args.dry_run);
     let plan = Plan::new(&config);
     if args.dry_run {
         return dry_run(&plan, &places);
@@ -78,7 +80,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let ticks = Ticks::now();
     let mut progress = Progress::new(plan.steps.len());
     let mut processes =
-        Processes { interrupt: &interrupt, watchdog: args.watchdog, payload: args.touch };
+        Processes { interrupt: &interrupt, watchdog: args.watchdog, payload: args.touch, go };
     let outcome = run::run(&plan, &mut processes, &SystemClock::new(), &mut progress);
     progress.finish();
     host.shares = ticks.until(Ticks::now());
@@ -159,7 +161,7 @@ fn configure(args: &RunArgs) -> Result<(Config, Vec<Place>)> {
     Ok((
         Config {
             preset: args.preset,
-            transports: transports(&args.transport)?,
+            transports: transports(&args.transport),
             // Who names rows wants all of them.
             short: args.transport.is_empty() && args.wait.is_empty(),
             scenarios: or(&args.scenario, Scenario::ALL.to_vec()),
@@ -176,10 +178,30 @@ fn configure(args: &RunArgs) -> Result<(Config, Vec<Place>)> {
             // A self-test wants every path walked, not every figure right.
             longest: if args.self_test { Duration::from_millis(40) } else { run::LONGEST_SLOT },
             counted: true,
+            missing: BTreeMap::new(),
             seed: args.seed.unwrap_or_else(seed),
         },
         places,
     ))
+}
+
+/// The program that plays the rows in Go, if there are any; where it cannot be had, they are missing.
+fn in_go(config: &mut Config, only_look: bool) -> Option<PathBuf> {
+    let rows: Vec<&'static str> =
+        config.wanted().filter(|transport| transport.go).map(|transport| transport.name).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let built = transport::go::version().and_then(|version| {
+        if only_look {
+            return Ok(None);
+        }
+        transport::go::build(&version).map(Some)
+    });
+    built.unwrap_or_else(|reason| {
+        config.missing.extend(rows.into_iter().map(|row| (row, reason.clone())));
+        None
+    })
 }
 
 /// Where the sides run, the main place first, and which places this machine does not have.
@@ -238,31 +260,16 @@ fn unique<T: Copy + Ord>(values: &[T]) -> Vec<T> {
     values
 }
 
-fn transports(names: &[String]) -> Result<Vec<&'static Transport>> {
-    if names.is_empty() {
-        return Ok(transport::known().iter().filter(|transport| !transport.hidden).collect());
-    }
-    for name in names {
-        if transport::find(name).is_none() {
-            let known: Vec<&str> = transport::known()
-                .iter()
-                .filter(|t| !t.hidden)
-                .map(|transport| transport.name)
-                .collect();
-            return Err(Usage(format!(
-                "there is no transport `{name}`; known are {}",
-                known.join(", ")
-            ))
-            .into());
-        }
-    }
-    Ok(transport::known()
-        .iter()
-        .filter(|transport| names.iter().any(|name| name == transport.name))
-        .collect())
+/// Those that were named, which the command line has looked up, or all but those that exist for tests.
+fn transports(names: &[String]) -> Vec<&'static Transport> {
+    let wanted = |known: &&Transport| match names {
+        [] => !known.hidden,
+        names => names.iter().any(|name| name == known.name),
+    };
+    transport::known().iter().filter(wanted).collect()
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     // Short, because people copy it; unpredictable is not asked of it.
     let nanos = clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |time| time.tv_nsec() as u64);
     crate::pattern::mix(nanos ^ monotonic_ns()) % 1_000_000
@@ -304,7 +311,7 @@ fn arguments(args: &RunArgs, seed: u64) -> Vec<String> {
     given
 }
 
-fn commit() -> Option<&'static str> {
+pub(crate) fn commit() -> Option<&'static str> {
     Some(env!("IPC_BENCH_COMMIT")).filter(|commit| !commit.is_empty())
 }
 

@@ -6,10 +6,16 @@
 
 use std::{
     io,
-    os::{fd::AsFd, unix::net::UnixStream},
+    os::{
+        fd::AsFd,
+        unix::{net::UnixStream, process::CommandExt},
+    },
+    path::Path,
+    process,
 };
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use nix::{
     sys::{
         resource::{UsageWho, getrusage},
@@ -31,7 +37,7 @@ use crate::{
 };
 
 /// Which sides this process plays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sides {
     Initiator,
     Responder,
@@ -48,6 +54,9 @@ pub(crate) fn main(part: Sides, coordinator: i32) -> Result<()> {
     let Some(Command::Open(task)) = wire.recv()? else {
         return Ok(());
     };
+    if let Some(program) = &task.program {
+        return become_program(program, part, &task, &mut wire, second);
+    }
     if task.counted
         && let Err(error) = syscalls::start()
     {
@@ -63,10 +72,36 @@ pub(crate) fn main(part: Sides, coordinator: i32) -> Result<()> {
             threads(&task, &mut wire, &mut other)
         }
         (_, Some(Topology::Solo)) => solo(&task, &mut wire),
-        (Sides::Initiator, _) => process(&task, Role::Initiator, &mut wire, &second),
-        (Sides::Responder, _) => process(&task, Role::Responder, &mut wire, &second),
+        (Sides::Initiator, _) => play(&task, Role::Initiator, &mut wire, &second),
+        (Sides::Responder, _) => play(&task, Role::Responder, &mut wire, &second),
         (Sides::Both, _) => bail!("{} does not run in one process", task.case.row),
     }
+}
+
+/// Has another program play this peer's sides, on the CPUs that they would have; it takes over the sockets.
+fn become_program(
+    program: &Path,
+    sides: Sides,
+    task: &Task,
+    wire: &mut Wire,
+    second: UnixStream,
+) -> Result<()> {
+    let cpus = task.case.placement.cpus();
+    match (sides, cpus) {
+        (Sides::Initiator, _) => pin::pin(cpu(&task.case, Role::Initiator))?,
+        (Sides::Responder, _) => pin::pin(cpu(&task.case, Role::Responder))?,
+        (Sides::Both, Some((initiator, responder))) => pin::pin_to(&[initiator, responder])?,
+        (Sides::Both, None) => {}
+    }
+    if sides == Sides::Both {
+        // The other side is told the same.
+        Wire::new(second).recv::<Command>()?;
+    }
+    let sides =
+        sides.to_possible_value().map_or(String::new(), |sides| sides.get_name().to_owned());
+    // Returns only if there is no such program.
+    let error = process::Command::new(program).args([sides, serde_json::to_string(task)?]).exec();
+    report(Err(error), false, wire)
 }
 
 fn socket(descriptor: std::os::fd::BorrowedFd<'_>) -> Result<UnixStream> {
@@ -76,7 +111,7 @@ fn socket(descriptor: std::os::fd::BorrowedFd<'_>) -> Result<UnixStream> {
     Ok(UnixStream::from(descriptor.try_clone_to_owned().context("taking over a control socket")?))
 }
 
-fn process(task: &Task, role: Role, wire: &mut Wire, meet: &UnixStream) -> Result<()> {
+fn play(task: &Task, role: Role, wire: &mut Wire, meet: &UnixStream) -> Result<()> {
     // Before the transport stands, so that its memory is touched first from the CPU that uses it.
     pin::pin(cpu(&task.case, role))?;
     let mut opened = false;

@@ -69,10 +69,17 @@ pub(crate) fn allowed() -> Result<Vec<usize>> {
 
 /// Pins the calling thread to `cpu`; `None` leaves it where it is.
 pub(crate) fn pin(cpu: Option<usize>) -> Result<()> {
-    let Some(cpu) = cpu else { return Ok(()) };
+    cpu.map_or(Ok(()), |cpu| pin_to(&[cpu]))
+}
+
+/// Keeps the calling thread on `cpus`.
+pub(crate) fn pin_to(cpus: &[usize]) -> Result<()> {
     let mut set = CpuSet::new();
-    set.set(cpu).with_context(|| format!("there is no CPU {cpu}"))?;
-    sched_setaffinity(Pid::from_raw(0), &set).with_context(|| format!("pinning to CPU {cpu}"))
+    for cpu in cpus {
+        set.set(*cpu).with_context(|| format!("there is no CPU {cpu}"))?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &set)
+        .with_context(|| format!("pinning to CPU {}", list(cpus)))
 }
 
 /// The placement on the CPUs that the user named: one or two.

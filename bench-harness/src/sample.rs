@@ -60,9 +60,14 @@ pub(crate) struct Window {
 
 impl Window {
     /// From the first byte sent to the last byte verified.
-    fn elapsed_ns(&self) -> u64 {
+    pub(crate) fn elapsed_ns(&self) -> u64 {
         let end = self.responder.as_ref().map_or(0, |part| part.end_ns).max(self.initiator.end_ns);
         end.saturating_sub(self.initiator.start_ns).max(1)
+    }
+
+    /// The first message that did not arrive as it was sent.
+    pub(crate) fn fault(&self) -> Option<&Fault> {
+        self.initiator.fault.as_ref().or(self.responder.as_ref()?.fault.as_ref())
     }
 
     /// The latencies that a side took, or that follow from when each message was due and when it had arrived.

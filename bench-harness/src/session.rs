@@ -42,12 +42,21 @@ pub(crate) struct Processes<'a> {
     pub(crate) watchdog: Option<Duration>,
     /// How much of a message is written and compared.
     pub(crate) payload: Payload,
+    /// What plays the rows in Go, if it could be built.
+    pub(crate) go: Option<PathBuf>,
 }
 
 impl<'a> Processes<'a> {
+    /// Two peers for `case` that stay until they are dropped; `key` makes their messages unlike those of all others.
+    pub(crate) fn open(&self, case: &Case, key: u64) -> Result<impl Session + use<'a>, Stop> {
+        self.start(case, key, false)
+    }
+
     fn start(&self, case: &Case, key: u64, counted: bool) -> Result<Peers<'a>, Stop> {
         let watchdog = self.watchdog.unwrap_or(WINDOW);
-        let task = Task { case: case.clone(), key, payload: self.payload, counted };
+        let in_go = transport::find(&case.row.transport).is_some_and(|transport| transport.go);
+        let program = if in_go { self.go.clone() } else { None };
+        let task = Task { case: case.clone(), key, payload: self.payload, counted, program };
         Peers::start(&task, self.interrupt, watchdog)
     }
 }

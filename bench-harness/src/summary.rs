@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use crate::{
-    case::Case,
-    plan::Plan,
+    case::Pace,
+    plan::{self, Plan},
     report::record::{
         Cell, Floor, Noise, Omitted, Payload, PerMessage, Percentiles, Report, Round,
     },
@@ -27,6 +27,10 @@ const DRIFT: f64 = 1.25;
 /// Shares of processor time beyond which others have disturbed the run.
 const STEAL: f64 = 0.01;
 const OTHERS: f64 = 0.05;
+/// More than this share of samples that were taken unsettled is no accident of single ones.
+const UNSETTLED: f64 = 0.25;
+/// A row that carries less than this share of the messages that were due is behind for good, not for a moment.
+const KEPT_UP: f64 = 0.9;
 
 /// The cells of a run, in the order of the plan.
 pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
@@ -61,7 +65,7 @@ pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
             calls: calls.and_then(|calls| calls.as_ref().ok()).copied(),
             no_calls: match calls {
                 Some(calls) => calls.as_ref().err().cloned(),
-                None => Some(uncounted(case)),
+                None => Some(plan::uncounted(case).unwrap_or("not counted in this run").to_owned()),
             },
             messages,
             verified: taken.iter().map(|sample| sample.verified).sum(),
@@ -72,16 +76,6 @@ pub(crate) fn cells(plan: &Plan, outcome: &Outcome) -> Result<Vec<Cell>> {
         });
     }
     Ok(cells)
-}
-
-/// Why nobody counted the system calls of `case`.
-fn uncounted(case: &Case) -> String {
-    match case {
-        _ if transport::sides(&case.row) == 1 => "one side alone asks nothing of the system",
-        case if case.row.replica > 0 => "counted in the row it is a copy of",
-        _ => "not counted in this run",
-    }
-    .to_owned()
 }
 
 fn round(sample: &Sample) -> Round {
@@ -219,10 +213,12 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
     let open = report.cells.iter().filter(|cell| !cell.converged).count();
     if open > 0 {
         warnings.push(format!(
-            "{open} of {} rows did not converge (marked ~, they win nothing); more rounds help: --preset standard",
+            "{open} of {} rows did not converge (marked ~, they win nothing); more rounds help: `--preset standard`",
             report.cells.len()
         ));
     }
+    warnings.extend(unsettled(report));
+    warnings.extend(behind(report));
     if report.host.cpus_allowed.len() < 2 {
         warnings.push(
             "only one CPU may be used: both sides share it, and rows that spin are left out"
@@ -230,6 +226,39 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
         );
     }
     warnings
+}
+
+/// Whether more samples than a few were taken before the transport had come to rest.
+fn unsettled(report: &Report) -> Option<String> {
+    let rounds = || report.cells.iter().flat_map(|cell| cell.rounds.iter().flatten());
+    let (all, open) = (rounds().count(), rounds().filter(|round| !round.settled).count());
+    (open as f64 > all as f64 * UNSETTLED).then(|| {
+        format!(
+            "{open} of {all} samples were taken before three windows agreed within 5 %; longer ones help: --time-budget"
+        )
+    })
+}
+
+/// The rows that did not keep up with their rate.
+fn behind(report: &Report) -> Option<String> {
+    let late: Vec<&str> = report
+        .cells
+        .iter()
+        .filter(|cell| {
+            let Some(Pace::Rate(asked)) = cell.case.pace else { return false };
+            let rounds = || cell.rounds.iter().flatten();
+            let messages: u64 = rounds().map(|round| round.messages).sum();
+            let elapsed: u64 = rounds().map(|round| round.elapsed_ns).sum();
+            (messages as f64) * 1e9 < f64::from(asked) * KEPT_UP * elapsed as f64
+        })
+        .map(|cell| cell.id.as_str())
+        .collect();
+    (!late.is_empty()).then(|| {
+        format!(
+            "{} did not keep up with the rate: their latencies grow for as long as a sample lasts",
+            late.join(", ")
+        )
+    })
 }
 
 /// The floors that moved, one warning each.
@@ -261,9 +290,13 @@ mod tests {
     use super::*;
     use crate::{
         case::Scenario,
+        control::Usage,
         host::Shares,
         plan::{Plan, tests::config},
-        report::record::tests::{cell, report},
+        report::record::{
+            Calls,
+            tests::{cell, report},
+        },
     };
 
     fn sample(value: f64) -> Option<Sample> {
@@ -289,6 +322,45 @@ mod tests {
         assert_eq!(cell.percentiles.samples, 15_000);
         assert_eq!(cell.percentiles.p999, Some(300));
         assert_eq!(cell.verified, 30_000);
+    }
+
+    #[test]
+    fn counted_calls_stand_in_their_cell_and_their_absence_has_a_reason() {
+        let plan = Plan::new(&config(&["pipe", "unix", "memcpy"], 3));
+        let mut outcome = outcome(&plan, [100.0; 3]);
+        let number = |id: &str| plan.cases.iter().position(|case| case.id() == id).unwrap();
+        let calls = Calls { initiator: 2.0, responder: 3.0, messages: 10 };
+        outcome.calls.insert(number("pingpong/64B/pipe/block"), Ok(calls));
+        outcome.calls.insert(number("pingpong/64B/pipe/spin"), Err("no filter".to_owned()));
+        let fault = crate::pattern::Fault { message: 0, offset: 0, expected: 1, found: 2 };
+        outcome.faults.insert(number("stream/64B/unix/spin"), fault.clone());
+        let cells = cells(&plan, &outcome).unwrap();
+        let cell = |id: &str| cells.iter().find(|cell| cell.id == id).unwrap();
+        assert_eq!(cell("pingpong/64B/pipe/block").calls, Some(calls));
+        assert_eq!(cell("pingpong/64B/pipe/spin").no_calls.as_deref(), Some("no filter"));
+        for (id, reason) in [
+            ("pingpong/64B/unix/block", "not counted in this run"),
+            ("pingpong/64B/unix/block#2", "copy"),
+            ("stream/64B/memcpy/spin", "one side"),
+        ] {
+            assert!(cell(id).no_calls.as_ref().unwrap().contains(reason), "{id}");
+            assert_eq!(cell(id).calls, None);
+        }
+        assert_eq!(cell("stream/64B/unix/spin").fault, Some(fault));
+    }
+
+    #[test]
+    fn the_pacers_time_stands_apart_from_that_of_both_sides() {
+        let plan = Plan::new(&config(&["pipe"], 3));
+        let mut outcome = outcome(&plan, [100.0; 3]);
+        for sample in outcome.samples.iter_mut().flatten().flatten() {
+            sample.initiator =
+                Usage { cpu_ns: 5_000 * 30, pacing_ns: 5_000 * 900, ..Usage::default() };
+            sample.responder = Usage { cpu_ns: 5_000 * 12, ..Usage::default() };
+        }
+        let per_message = cells(&plan, &outcome).unwrap()[0].per_message;
+        assert_eq!((per_message.initiator_cpu_ns, per_message.responder_cpu_ns), (30.0, 12.0));
+        assert_eq!((per_message.cpu_ns, per_message.pacing_ns), (42.0, 900.0));
     }
 
     #[test]
@@ -328,6 +400,17 @@ mod tests {
         );
         assert!(warned(&|r| r.run.payload = Payload::Header).contains("first 8 bytes"));
         assert!(warned(&|r| r.host.cpus_allowed = vec![0]).contains("only one CPU"));
+        let each_round = |r: &mut Report, change: &dyn Fn(&mut Round)| {
+            r.cells[0].rounds.iter_mut().flatten().for_each(change);
+        };
+        assert!(
+            warned(&|r| each_round(r, &|round| round.settled = false))
+                .contains("3 of 3 samples were taken before")
+        );
+        // A thousand messages a millisecond, where two thousand were due.
+        let slow = warned(&|r| r.cells[0].case.pace = Some(Pace::Rate(2_000_000)));
+        assert!(slow.contains("did not keep up"), "{slow}");
+        assert_eq!(warned(&|r| r.cells[0].case.pace = Some(Pace::Rate(1_000_000))), "");
         assert!(warned(&|r| r.cells[0].converged = false).contains("1 of 1 rows did not converge"));
         let fault = crate::pattern::Fault { message: 0, offset: 0, expected: 1, found: 2 };
         assert!(warned(&|r| r.cells[0].fault = Some(fault.clone())).contains("do not use it"));

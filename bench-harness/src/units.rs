@@ -176,6 +176,16 @@ pub(crate) fn rate(bytes_per_second: f64) -> String {
     }
 }
 
+/// A figure without the zeros behind its point: `1.00 µs` is a measurement, `1 µs` a place on an axis.
+pub(crate) fn plain(text: &str) -> String {
+    match text.split_once(' ') {
+        Some((number, unit)) if number.contains('.') => {
+            format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
+        }
+        _ => text.to_owned(),
+    }
+}
+
 /// Three significant digits without an exponent: 0.0123, 1.23, 12.3, 123, 1230.
 pub(crate) fn significant(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {

@@ -55,9 +55,33 @@ for (const svg of document.querySelectorAll('svg')) {
       found.push(svg.querySelector('title').textContent + ': ' + names[i].textContent + ' lies over ' + names[j].textContent);
   }
 }
+const numbers = text => text.match(/[\d.]+/g).map(Number);
+const light = ([r, g, b]) => {
+  const part = c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+};
+const paper = light(numbers(getComputedStyle(document.body).backgroundColor));
+let contrasts = 0;
+for (const t of document.querySelectorAll('p, a, th, td, li, svg text')) {
+  const style = getComputedStyle(t), svg = t instanceof SVGElement;
+  const sheet = t.closest('li') && numbers(getComputedStyle(t.closest('li')).backgroundColor);
+  const under = !svg && sheet && sheet.length === 3 ? light(sheet) : paper;
+  const over = light(numbers(svg ? style.fill : style.color));
+  const ratio = (Math.max(over, under) + 0.05) / (Math.min(over, under) + 0.05);
+  contrasts++;
+  if (ratio < 4.5) found.push(`contrast ${ratio.toFixed(2)}: ${t.textContent.slice(0, 40)}`);
+}
+let level = 0;
+for (const h of document.querySelectorAll('h1, h2, h3')) {
+  const next = Number(h.tagName[1]);
+  if (next > level + 1) found.push(`heading ${h.textContent} skips a level`);
+  level = next;
+}
+for (const wide of document.querySelectorAll('.scroll, pre'))
+  if (wide.tabIndex !== 0) found.push('a part that scrolls cannot be reached with the keyboard');
 const root = document.documentElement;
 root.setAttribute('data-probe', JSON.stringify({
-  window: innerWidth, width: root.scrollWidth, pictures: document.querySelectorAll('svg').length, found,
+  contrasts, window: innerWidth, width: root.scrollWidth, pictures: document.querySelectorAll('svg').length, found,
   dark: matchMedia('(prefers-color-scheme: dark)').matches,
   paper: getComputedStyle(document.body).backgroundColor,
 }));
@@ -95,13 +119,37 @@ fn a_report_fits_every_window_in_light_and_dark() {
     let results = tempfile::tempdir().unwrap();
     let page = page(results.path());
     let copies = tempfile::tempdir().unwrap();
-    for (width, dark) in [(400, false), (900, false), (1400, false), (900, true)] {
+    for (width, dark) in [(360, false), (800, false), (1400, false), (360, true), (1400, true)] {
         let said = probe(&browser, copies.path(), &page, width, dark);
         assert_eq!(said["window"], width, "{said}");
         assert!(said["width"].as_u64() <= Some(u64::from(width)), "wider than {width}: {said}");
         assert!(said["pictures"].as_u64() > Some(5), "{said}");
+        assert!(said["contrasts"].as_u64() > Some(200), "{said}");
         assert_eq!(said["found"], Value::Array(vec![]), "at {width}");
         assert_eq!(said["dark"], dark, "{said}");
         assert_eq!(said["paper"] == "rgb(255, 255, 255)", !dark, "{said}");
     }
+}
+
+#[test]
+fn a_report_can_be_printed() {
+    let Some(browser) = browser() else {
+        eprintln!("skipped: no Chromium on PATH; BROWSER_FOR_TESTS may name one");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (copy, paper) = (folder.path().join("report.html"), folder.path().join("report.pdf"));
+    fs::write(&copy, page(&folder.path().join("results"))).unwrap();
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"])
+        .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
+        .arg(format!("--print-to-pdf={}", paper.display()))
+        .arg(format!("file://{}", copy.display()))
+        .output()
+        .unwrap();
+    let pdf = fs::read(&paper).unwrap_or_default();
+    assert!(pdf.starts_with(b"%PDF"), "{}", String::from_utf8_lossy(&output.stderr));
+    let pages = pdf.windows(12).filter(|at| at == b"/Type /Page\n").count();
+    eprintln!("{pages} pages");
+    assert!((3..40).contains(&pages), "{pages} pages");
 }

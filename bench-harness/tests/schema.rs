@@ -276,7 +276,7 @@ fn a_report_that_lacks_anything_or_has_anything_of_another_type_is_noticed() {
         report[list].as_array_mut().unwrap().truncate(1);
     }
     // These hold names that only the machine knows.
-    for map in ["/host/vulnerabilities", "/host/unknown", "/cells/0/facts"] {
+    for map in ["/host/vulnerabilities", "/host/limits", "/host/unknown", "/cells/0/facts"] {
         *report.pointer_mut(map).unwrap() = serde_json::json!({});
     }
     assert_eq!(errors(&schema, &report), [""; 0]);

@@ -3,18 +3,15 @@
 //! `cargo bench -- rpc` runs these groups, with the options that the other benches take.
 
 mod codecs;
+#[path = "../common/mod.rs"]
+mod common;
 mod null_call;
 mod values;
 
-use std::time::Duration;
-
-use criterion::Criterion;
+use common::settings;
 
 fn main() {
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(1))
-        .configure_from_args();
+    let mut criterion = settings();
     null_call::group(&mut criterion);
     codecs::groups(&mut criterion);
     criterion.final_summary();

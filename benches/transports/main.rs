@@ -11,6 +11,8 @@
 
 #![expect(clippy::incompatible_msrv, reason = "benches are built with a current compiler")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod contenders;
 mod in_place;
 mod messages;
@@ -23,19 +25,13 @@ mod set_up;
 mod stream;
 mod wake;
 
-use std::time::Duration;
-
-use criterion::Criterion;
+use common::settings;
 
 fn main() {
     if peer::play() {
         return;
     }
-    // Half a second to warm up and one to measure: some ninety benches have to end within minutes.
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(1))
-        .configure_from_args();
+    let mut criterion = settings();
     one_thread::group(&mut criterion);
     in_place::group(&mut criterion);
     messages::group(&mut criterion);

@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::Duration,
 };
@@ -88,9 +88,15 @@ impl Probe {
     }
 
     fn answer(&self, to: &str) -> Result<String> {
-        self.answers.recv_timeout(PATIENCE).map_err(|_| {
-            let (program, seconds) = (&self.program, PATIENCE.as_secs());
-            format!("{program} gave no answer to `{to}` within {seconds} s; run it by hand").into()
+        let (program, seconds) = (&self.program, PATIENCE.as_secs());
+        self.answers.recv_timeout(PATIENCE).map_err(|error| match error {
+            RecvTimeoutError::Timeout => {
+                format!("{program} gave no answer to `{to}` within {seconds} s").into()
+            }
+            RecvTimeoutError::Disconnected => {
+                format!("{program} ended without an answer to `{to}`; see what it says by hand")
+                    .into()
+            }
         })
     }
 }

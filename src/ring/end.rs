@@ -343,15 +343,28 @@ impl End {
             }
             return;
         }
-        match self.peer_switch.get() {
+        let rung = match self.peer_switch.get() {
             Some(switch) if parked & ARMED != 0 => switch.raise(),
             _ => self.bell(self.role.peer()).ring(),
+        };
+        if !rung {
+            self.hang_up();
+        }
+    }
+
+    /// The kernel would not wake the peer, which may sleep for ever. What still reaches it is the end of the tie, which both
+    /// sides take for a death; what was published is read before that. Two threads of one process have no tie.
+    #[cold]
+    fn hang_up(&self) {
+        if let Some(link) = self.link.get() {
+            link.hang_up();
         }
     }
 
     /// Makes a call that is blocked on this end look again, and a poll return.
     fn interrupt(&self) {
-        self.own_bell().ring();
+        // Nothing more can be done for a sleeper of this process that the kernel would not wake.
+        let _ = self.own_bell().ring();
         let Some(light) = self.light() else { return };
         if self.is_over() { light.raise_for_good() } else { light.raise() }
     }

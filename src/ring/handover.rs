@@ -16,6 +16,7 @@ use super::{
     end::End,
     meet::{Handover, receive_handover, send_handover},
     memory::compact,
+    options::check_system,
     peer::Link,
     wait::Fences,
 };
@@ -173,6 +174,7 @@ fn inherit(variable: &str, options: &Options) -> Result<(Areas, Handover, Arc<Li
     let (Ok(fd), Ok(inode)) = (fd.parse::<RawFd>(), inode.parse::<u64>()) else {
         return Err(none());
     };
+    check_system()?;
     let socket = take_inherited_socket(fd, inode).ok_or_else(none)?;
     let deadline = Moment::now().after(options.handshake_timeout);
     let (handover, file, pidfd) = receive_handover(&socket, deadline)?;

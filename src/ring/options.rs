@@ -138,10 +138,11 @@ impl Options {
     ///
     /// # Errors
     /// [`Error::Capacity`] for a capacity that cannot be; [`Error::Os`] if there is not enough memory, address space or no
-    /// descriptor left.
+    /// descriptor left; [`Error::Unsupported`] if a filter of system calls keeps this process from waking others.
     #[cfg(target_os = "linux")]
     pub fn ring(&self) -> Result<(Reader, Writer), Error> {
         check_capacity(self.capacity)?;
+        check_system()?;
         let (areas, file) = compact::create(self.capacity)?;
         let file = Arc::new(file);
         let areas = Arc::new(areas);
@@ -162,6 +163,19 @@ impl Options {
         }
         Ok((reader, writer))
     }
+}
+
+/// Refuses a process that could sleep, but not wake its peer, which would sleep for ever.
+#[cfg(target_os = "linux")]
+pub(crate) fn check_system() -> Result<(), Error> {
+    if crate::sys::futex::available() {
+        return Ok(());
+    }
+    Err(Error::Unsupported(
+        "this process may not call futex on shared memory; a filter that allows FUTEX_WAIT_BITSET and FUTEX_WAKE without \
+         FUTEX_PRIVATE_FLAG lets it"
+            .into(),
+    ))
 }
 
 /// Refuses what no ring can have.

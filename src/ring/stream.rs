@@ -114,7 +114,7 @@ impl Options {
     ///
     /// # Errors
     /// [`Error::Refused`] for a peer that is not exactly right, [`Error::Timeout`] for one that does not answer within
-    /// [`handshake_timeout`](Self::handshake_timeout), [`Error::Capacity`] and [`Error::Os`] as for [`Options::ring`].
+    /// [`handshake_timeout`](Self::handshake_timeout), [`Error::Capacity`], [`Error::Unsupported`] and [`Error::Os`] as for [`Options::ring`].
     ///
     /// ```
     /// use std::{io::{Read, Write}, os::unix::net::UnixStream, thread};

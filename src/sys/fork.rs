@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, ptr::NonNull, sync::OnceLock};
 
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 
 use crate::sync::{AtomicU32, Ordering};
 
@@ -56,9 +56,19 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Page {
-    /// A wiped page; on a kernel that cannot wipe (before 4.14), a word that survives `fork` and tells nothing.
+    /// A wiped page; where none can be had (a kernel before 4.14, no memory), a word that the C library has the child wipe.
+    /// That is as good for every `fork` but one that is called without it.
     fn new() -> Self {
-        Self::wiped().unwrap_or_else(|| Self(NonNull::from(Box::leak(Box::new(AtomicU32::new(0))))))
+        Self::wiped().unwrap_or_else(|| {
+            static WORD: AtomicU32 = AtomicU32::new(0);
+            extern "C" fn wipe() {
+                WORD.store(0, Ordering::Relaxed);
+            }
+            // SAFETY: the handler stores a number, which may be done between fork and exec. Should there be no memory to
+            // note it, copies are not told apart.
+            unsafe { libc::pthread_atfork(None, None, Some(wipe)) };
+            Self(NonNull::from(&WORD))
+        })
     }
 
     fn wiped() -> Option<Self> {
@@ -69,8 +79,13 @@ impl Page {
             mmap_anonymous(None, NonZeroUsize::new(LENGTH)?, protection, MapFlags::MAP_PRIVATE)
         };
         let page = page.ok()?;
-        // SAFETY: the page is ours, whole, and holds nothing yet; zeroed memory is a valid atomic.
-        unsafe { madvise(page, LENGTH, MmapAdvise::MADV_WIPEONFORK) }.ok()?;
+        // SAFETY: the page is ours, whole, and holds nothing yet; zeroed memory is a valid atomic. Unmapped, nobody uses it.
+        unsafe {
+            if madvise(page, LENGTH, MmapAdvise::MADV_WIPEONFORK).is_err() {
+                let _ = munmap(page, LENGTH);
+                return None;
+            }
+        }
         Some(Self(page.cast()))
     }
 }

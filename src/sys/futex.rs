@@ -47,11 +47,26 @@ pub(crate) fn wait(word: &FutexWord, expected: u32, deadline: Option<Moment>) ->
     }
 }
 
-/// Wakes one sleeper on `word`, in whichever process it is.
-pub(crate) fn wake(word: &FutexWord) {
-    let times = if cfg!(mutant = "waking_twice") { 2 } else { 1 };
-    for _ in 0..times {
-        // SAFETY: the word outlives the call; see `wait` for the flag that is absent.
+/// Wakes one sleeper on `word`, in whichever process it is; `false` if the kernel refuses, and there may be one.
+#[must_use]
+pub(crate) fn wake(word: &FutexWord) -> bool {
+    if cfg!(mutant = "waking_twice") {
+        // SAFETY: as below.
         unsafe { libc::syscall(libc::SYS_futex, std::ptr::from_ref(word), libc::FUTEX_WAKE, 1) };
     }
+    // More than once, because a page that could not be had now may be had the next time.
+    (0..3).any(|_| {
+        // SAFETY: the word outlives the call; see `wait` for the flag that is absent.
+        let woken = unsafe {
+            libc::syscall(libc::SYS_futex, std::ptr::from_ref(word), libc::FUTEX_WAKE, 1)
+        };
+        woken >= 0
+    })
+}
+
+/// Whether this process may wake others. A filter of system calls may let through what the C library needs, which is the
+/// private operations, and nothing else.
+pub(crate) fn available() -> bool {
+    static NOBODY_SLEEPS_HERE: FutexWord = FutexWord::new(0);
+    wake(&NOBODY_SLEEPS_HERE)
 }

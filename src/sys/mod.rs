@@ -16,6 +16,8 @@ pub(crate) mod fork;
 #[cfg_attr(all(not(target_os = "linux"), not(loom)), path = "elsewhere/futex.rs")]
 pub(crate) mod futex;
 #[cfg(not(loom))]
+pub(crate) mod limits;
+#[cfg(not(loom))]
 pub(crate) mod lock;
 #[cfg_attr(loom, path = "modelled/membarrier.rs")]
 #[cfg_attr(all(not(target_os = "linux"), not(loom)), path = "elsewhere/membarrier.rs")]

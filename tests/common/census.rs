@@ -13,7 +13,7 @@ pub struct Census {
     pub descriptors: Vec<String>,
     /// Mappings of files in memory.
     pub mappings: usize,
-    /// Threads of the library's own; those of the test runner come and go.
+    /// Threads of the library's own, those of its calls among them; those of the test runner come and go.
     pub threads: usize,
     /// Children, dead ones that nobody waited for among them.
     pub children: usize,
@@ -60,7 +60,7 @@ impl Census {
             threads: tasks
                 .iter()
                 .filter_map(|task| fs::read_to_string(format!("/proc/self/task/{task}/comm")).ok())
-                .filter(|name| name.starts_with("ringpipe"))
+                .filter(|name| name.starts_with("ringpipe") || name.starts_with("rpc-"))
                 .count(),
             children,
             files,

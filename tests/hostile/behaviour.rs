@@ -383,10 +383,13 @@ fn switches_of_every_kind_are_refused_or_harmless() {
             let [a, b, c] = files.fds();
             wire::send(&here, &hello, &[a, b, c, socket, socket]).unwrap();
             let mut stream = options().accept_on(there).unwrap();
-            // Each write finds a peer that wants its descriptor rung.
+            // Each write finds a peer that wants its descriptor rung. One that cannot be rung is hung up on.
             for i in 0..1000u64 {
                 files.consumer_map.u64(side::PARKED).set(i << 2 | 2);
-                stream.write_all(&[0; 4]).unwrap();
+                if let Err(error) = stream.write_all(&[0; 4]) {
+                    assert_eq!(Verdict::of(&error), Verdict::PeerDied);
+                    break;
+                }
             }
         }
     });

@@ -27,6 +27,8 @@ const STEAL: f64 = 0.01;
 const OTHERS: f64 = 0.05;
 /// The default of `--buffer`; the kernel doubles what a socket asks for, so half of it has to be allowed.
 const BUFFER: u64 = 1 << 20;
+/// The largest message of a quick run.
+const LONGEST_MESSAGE: u64 = 64 << 10;
 /// Reading the clock through the vDSO costs 20 to 40 ns; beyond this it is a system call or a slow device.
 const SLOW_CLOCK_NS: f64 = 100.0;
 /// Waking from a state deeper than this takes longer than the wake-up of a thread.
@@ -150,6 +152,13 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
             what,
             "sysctl net.core.wmem_max=524288 net.core.rmem_max=524288, or a smaller --buffer",
         );
+    }
+    if let Some(max) = facts.queue_max.filter(|max| *max < LONGEST_MESSAGE) {
+        let what = format!(
+            "messages of a queue end at {}: mqueue has no figure beyond",
+            Size(max as usize)
+        );
+        add(Bends, what, "sysctl fs.mqueue.msgsize_max=65536, and ulimit -q where it is lower");
     }
     for (what, reason) in &facts.missing {
         add(Missing, what.clone(), reason);

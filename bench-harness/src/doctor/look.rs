@@ -19,6 +19,7 @@ use crate::{
     host::{Shares, Ticks},
     pin::{self, Placement},
     place::Machine,
+    transport::go,
 };
 
 /// How long the doctor watches what else runs.
@@ -48,6 +49,8 @@ pub(super) struct Facts {
     pub(super) clock_ns: f64,
     pub(super) available_kib: Option<u64>,
     pub(super) pipe_max: Option<u64>,
+    /// The longest message of a POSIX queue.
+    pub(super) queue_max: Option<u64>,
     pub(super) socket_max: Option<u64>,
     /// What the transports need and do not get, with the reason.
     pub(super) missing: Vec<(String, String)>,
@@ -106,6 +109,7 @@ impl Facts {
                 line.split_whitespace().next()?.parse().ok()
             }),
             pipe_max: number("proc/sys/fs/pipe-max-size"),
+            queue_max: number("proc/sys/fs/mqueue/msgsize_max"),
             socket_max: number("proc/sys/net/core/wmem_max")
                 .into_iter()
                 .chain(number("proc/sys/net/core/rmem_max"))
@@ -223,6 +227,7 @@ fn missing() -> Vec<(String, String)> {
         "fifo: a folder for its names",
         writable.map_err(|e| format!("{}: {e}", folder.display())),
     );
+    needs("go-pipe, go-rpc: a Go to build them with", go::version().map(drop));
     missing
 }
 

@@ -1,6 +1,6 @@
 //! Which cells a run has: what the user named, and else what the preset has time for.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::Skipped;
 use crate::{
@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) longest: Duration,
     /// Whether system calls are counted.
     pub(crate) counted: bool,
+    /// Transports that cannot run here, and why.
+    pub(crate) missing: BTreeMap<&'static str, String>,
     pub(crate) seed: u64,
 }
 
@@ -73,6 +75,19 @@ impl Config {
             }
         }
         (cases, skipped)
+    }
+
+    /// The transports that the run has rows of.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = &'static Transport> {
+        let any = |transport: &&Transport| {
+            let waits = self.waits.iter().filter(|wait| transport.waits.contains(wait));
+            let mut times = waits.flat_map(|wait| self.scenarios.iter().map(move |s| (*s, *wait)));
+            times.any(|(scenario, wait)| {
+                transport.scenarios.contains(&scenario)
+                    && self.time_for(transport, scenario, wait, false)
+            })
+        };
+        self.transports.iter().copied().filter(any)
     }
 
     /// A case in the main placement, with matched buffers.
@@ -159,6 +174,9 @@ impl Config {
     /// Why a case cannot run with this configuration.
     pub(super) fn why_not(&self, case: &Case) -> Option<String> {
         let transport = transport::find(&case.row.transport)?;
+        if let Some(reason) = self.missing.get(transport.name) {
+            return Some(reason.clone());
+        }
         let alone = transport.topology == Topology::Solo;
         if case.row.wait == Wait::Spin && !alone && !case.placement.parallel(self.cpus) {
             return Some(

@@ -9,7 +9,7 @@ pub(crate) use choice::Config;
 use crate::{
     case::{Block, Case, Row, Scenario, Wait},
     stats::rng::Rng,
-    transport,
+    transport::{self, Topology},
     units::Size,
 };
 
@@ -62,15 +62,41 @@ impl Plan {
             })
             .filter(|case| config.why_not(case).is_none())
             .collect();
-        let steps = steps(&cases, checks.len(), config);
-        let Config { rounds, seed, budget, longest, .. } = *config;
+        let Config { rounds, seed, budget, longest, counted, .. } = *config;
+        let steps = steps(&cases, checks.len(), counted, rounds, seed);
         Self { cases, checks, skipped, steps, rounds, seed, budget, longest }
+    }
+
+    /// Rounds of exactly these cases, with as much time as samples of `slot` need. The floors are among them, so that nothing
+    /// has to be looked at beside the rounds.
+    pub(crate) fn of(cases: Vec<Case>, rounds: u32, seed: u64, slot: Duration) -> Self {
+        let steps = steps(&cases, 0, false, rounds, seed);
+        let weights: u32 = cases.iter().map(Case::weight).sum();
+        let budget = (slot + SPARE) * weights * rounds + SPARE;
+        let (checks, skipped) = (vec![], vec![]);
+        Self { cases, checks, skipped, steps, rounds, seed, budget, longest: slot }
+    }
+}
+
+/// What starting and ending a sample may take.
+const SPARE: Duration = Duration::from_millis(200);
+
+/// Why the system calls of a case are not counted.
+pub(crate) fn uncounted(case: &Case) -> Option<&'static str> {
+    let transport = transport::find(&case.row.transport)?;
+    match transport {
+        _ if case.row.replica > 0 => Some("counted in the row that it is a copy of"),
+        _ if transport.topology == Topology::Solo => {
+            Some("one side alone asks nothing of the system")
+        }
+        _ if transport.go => Some("a program in Go does not count its system calls"),
+        _ => None,
     }
 }
 
 /// Rounds of blocks of rows. A block is all rows of one scenario and size, which are the ones compared with each other,
 /// so they run directly one after the other.
-fn steps(cases: &[Case], checks: usize, config: &Config) -> Vec<Step> {
+fn steps(cases: &[Case], checks: usize, counted: bool, rounds: u32, seed: u64) -> Vec<Step> {
     let blocks: BTreeSet<Block> = cases.iter().map(Case::block).collect();
     let blocks: Vec<Vec<usize>> = blocks
         .into_iter()
@@ -79,24 +105,23 @@ fn steps(cases: &[Case], checks: usize, config: &Config) -> Vec<Step> {
             members.map(|(index, _)| index).collect()
         })
         .collect();
-    let mut rng = Rng::new(config.seed);
+    let mut rng = Rng::new(seed);
     let orders: Vec<Vec<Vec<usize>>> =
-        blocks.iter().map(|block| balanced(block, config.rounds, &mut rng)).collect();
+        blocks.iter().map(|block| balanced(block, rounds, &mut rng)).collect();
     let mut steps = Vec::new();
     let check = |when| (0..checks).map(move |check| Step::Check { check, when });
     steps.extend(check("start"));
     let count = || {
-        // An equal row has equal counts, and a floor without another side asks nothing of the system.
-        let once = |case: &Case| case.row.replica == 0 && transport::sides(&case.row) == 2;
-        let cases = cases.iter().enumerate().filter(move |(_, case)| config.counted && once(case));
+        let cases = cases.iter().enumerate();
+        let cases = cases.filter(|(_, case)| counted && uncounted(case).is_none());
         cases.map(|(case, _)| Step::Count { case })
     };
-    for round in 0..config.rounds {
+    for round in 0..rounds {
         // Before the last round, which gives way if it takes longer than was thought.
-        if round + 1 == config.rounds {
+        if round + 1 == rounds {
             steps.extend(count());
         }
-        if round == config.rounds / 2 && round > 0 {
+        if round == rounds / 2 && round > 0 {
             steps.extend(check("middle"));
         }
         let mut turn: Vec<usize> = (0..blocks.len()).collect();
@@ -156,6 +181,7 @@ pub(crate) mod tests {
             budget: Duration::from_secs(60),
             longest: crate::run::LONGEST_SLOT,
             counted: false,
+            missing: std::collections::BTreeMap::new(),
             seed: 42,
         }
     }
@@ -256,6 +282,160 @@ pub(crate) mod tests {
         ] {
             assert_eq!(rows.contains(row), runs, "{row} in {rows:?}");
         }
+    }
+
+    fn ids(config: &Config) -> BTreeSet<String> {
+        let plan = Plan::new(config);
+        let ids: BTreeSet<String> = plan.cases.iter().map(Case::id).collect();
+        assert_eq!(ids.len(), plan.cases.len(), "no cell is there twice");
+        ids
+    }
+
+    #[test]
+    fn another_place_and_another_buffer_are_one_axis_at_a_time_unless_both_are_asked_for() {
+        let mut config = config(&["pipe", "unix", "flag"], 3);
+        (config.preset, config.short) = (Preset::Standard, true);
+        config.sizes = vec![];
+        config.placements.push(Placement::OneCpu { cpu: 0 });
+        config.buffers.push(None);
+        let aside: Vec<String> = ids(&config)
+            .into_iter()
+            .filter(|id| id.contains("one-cpu") || id.contains("own"))
+            .collect();
+        assert_eq!(
+            aside,
+            [
+                "pingpong/64B/pipe/block/one-cpu",
+                "pingpong/64B/unix/block/one-cpu",
+                "stream/64KiB/pipe/block/one-cpu",
+                "stream/64KiB/pipe/block/own-buffer",
+                "stream/64KiB/pipe/spin/own-buffer",
+                "stream/64KiB/unix/block/one-cpu",
+                "stream/64KiB/unix/block/own-buffer",
+                "stream/64KiB/unix/spin/own-buffer",
+            ]
+        );
+        config.crossed = true;
+        let all = ids(&config);
+        assert!(all.contains("pingpong/4KiB/pipe/block/one-cpu/own-buffer"), "{all:?}");
+        assert!(all.contains("stream/1KiB/unix/block#2/one-cpu"), "{all:?}");
+    }
+
+    #[test]
+    fn every_pace_is_a_block_of_its_own_with_an_equal_pair_that_sleeps() {
+        let mut config = config(&["pipe", "unix", "memcpy"], 3);
+        config.scenarios = vec![Scenario::Paced, Scenario::IdleWake];
+        config.sizes = vec![];
+        let all = ids(&config);
+        let paces = [
+            "paced@1k",
+            "paced@10k",
+            "idle-wake@10us",
+            "idle-wake@100us",
+            "idle-wake@1ms",
+            "idle-wake@10ms",
+        ];
+        for pace in paces {
+            let of: BTreeSet<String> =
+                all.iter().filter_map(|id| Some(id.strip_prefix(pace)?.to_owned())).collect();
+            let rows = ["pipe/block", "pipe/spin", "unix/block", "unix/spin", "unix/block#2"];
+            assert_eq!(of, rows.iter().map(|row| format!("/64B/{row}")).collect(), "{pace}");
+        }
+        assert_eq!(all.len(), paces.len() * 5);
+    }
+
+    #[test]
+    fn setting_up_is_measured_with_one_byte_and_the_headline_alone() {
+        let mut config = config(&["pipe", "ring", "memory"], 3);
+        config.scenarios = vec![Scenario::Setup];
+        let all: Vec<String> = ids(&config).into_iter().collect();
+        assert_eq!(all, ["setup/1B/pipe/block", "setup/1B/pipe/block#2", "setup/1B/ring/block"]);
+    }
+
+    #[test]
+    fn what_a_buffer_buys_is_shown_down_to_one_byte_for_the_two_rows_it_is_about() {
+        let mut config = config(&["memory", "memory-bufio", "pipe"], 3);
+        config.sizes = vec![];
+        let all = ids(&config);
+        for size in ["1B", "64B", "4KiB"] {
+            for row in ["memory", "memory-bufio"] {
+                assert!(all.contains(&format!("stream/{size}/{row}/adaptive")), "{size} {row}");
+            }
+        }
+        assert!(
+            !all.contains("stream/1B/pipe/block") && !all.contains("pingpong/1B/memory/adaptive")
+        );
+        config.sizes = vec![Size(64)];
+        assert!(!ids(&config).contains("stream/1B/memory/adaptive"), "who names sizes gets those");
+    }
+
+    #[test]
+    fn system_calls_are_counted_once_for_each_row_that_makes_any_before_the_last_round() {
+        let mut config = config(&["pipe", "unix", "memcpy", "go-rpc"], 3);
+        config.counted = true;
+        let plan = Plan::new(&config);
+        let counted: Vec<(usize, &Case)> = (plan.steps.iter().enumerate())
+            .filter_map(|(place, step)| match step {
+                Step::Count { case } => Some((place, &plan.cases[*case])),
+                _ => None,
+            })
+            .collect();
+        let rows: BTreeSet<String> = counted.iter().map(|(_, case)| case.row.to_string()).collect();
+        assert_eq!(
+            rows,
+            ["pipe/block", "pipe/spin", "unix/block", "unix/spin"].map(str::to_owned).into()
+        );
+        assert_eq!(counted.len(), 4 * 4);
+        let last = |round: u32| {
+            let of = |step: &Step| matches!(step, Step::Sample { round: r, .. } if *r == round);
+            plan.steps.iter().rposition(of).unwrap()
+        };
+        assert!(counted.iter().all(|(place, _)| (last(1)..last(2)).contains(place)));
+    }
+
+    #[test]
+    fn what_is_missing_is_skipped_with_the_reason() {
+        let mut config = config(&["pipe", "go-pipe"], 3);
+        config.missing.insert("go-pipe", "no Go".to_owned());
+        let plan = Plan::new(&config);
+        assert!(plan.cases.iter().all(|case| case.row.transport == "pipe"));
+        assert_eq!(plan.skipped.len(), 4);
+        assert!(
+            plan.skipped.iter().all(|skip| skip.cell.contains("go-pipe") && skip.reason == "no Go")
+        );
+    }
+
+    #[test]
+    fn the_default_run_has_every_scenario_and_every_row_it_promises() {
+        let mut config = config(&[], 3);
+        config.transports = transport::known().iter().filter(|t| !t.hidden).collect();
+        (config.scenarios, config.sizes, config.short) = (Scenario::ALL.to_vec(), vec![], true);
+        let all = ids(&config);
+        for id in [
+            "pingpong/64B/ring/adaptive",
+            "stream/64KiB/ring-eventfd/block",
+            "paced@1k/64B/ring/block",
+            "paced@10k/64B/unix/block",
+            "idle-wake@10us/64B/futex/block",
+            "idle-wake@10ms/64B/tcp/block",
+            "setup/1B/ring/block",
+            "setup/1B/fifo/block",
+            "setup/1B/zeroed/block",
+            "stream/1B/memory-bufio/adaptive",
+        ] {
+            assert!(all.contains(id), "{id}");
+        }
+        // Three rounds of more cells would leave a sample less than a tenth of a second.
+        assert!(all.len() < 220, "{} cells", all.len());
+        config.preset = Preset::Full;
+        let rows = |all: &BTreeSet<String>| -> BTreeSet<String> {
+            all.iter()
+                .map(|id| id.split('/').skip(2).take(2).collect::<Vec<_>>().join("/"))
+                .collect()
+        };
+        let every: usize = config.transports.iter().map(|transport| transport.waits.len()).sum();
+        let full = rows(&ids(&config)).into_iter().filter(|row| !row.contains('#')).count();
+        assert_eq!(full, every, "a full run leaves out no row");
     }
 
     #[test]

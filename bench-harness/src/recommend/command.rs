@@ -13,11 +13,14 @@ use super::{Finding, Limits, advise, least_complex};
 use crate::{
     Exit, Usage,
     case::Wait,
+    cli,
+    progress::say,
     repeat,
     report::{
         record::{Cell, Report},
         text::Grid,
     },
+    transport,
     units::{self, Rate, Size},
 };
 
@@ -40,8 +43,8 @@ pub(crate) struct RecommendArgs {
     /// At least this many bytes a second must arrive, such as 1GB/s.
     #[arg(long, value_parser = units::parse_rate, value_name = "RATE")]
     min_rate: Option<Rate>,
-    /// Only rows that wait like this: block, adaptive, spin.
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    /// Only rows that wait like this.
+    #[arg(long, value_delimiter = ',', value_parser = cli::waits(), value_name = "NAME")]
     wait: Vec<Wait>,
     /// It must be possible to wait for it beside other descriptors.
     #[arg(long)]
@@ -85,7 +88,27 @@ pub(crate) fn run(args: &RecommendArgs) -> Result<Exit> {
     let mut out = stdout().lock();
     write!(out, "{text}")?;
     out.flush()?;
+    let unknown = unknown(&report);
+    if !unknown.is_empty() {
+        say(&format!(
+            "left out, because this build does not know them (--features peers?): {}",
+            unknown.join(", ")
+        ));
+    }
     Ok(exit)
+}
+
+/// The transports of the run that this build does not have, each once.
+fn unknown(report: &Report) -> Vec<&str> {
+    let mut names: Vec<&str> = report
+        .cells
+        .iter()
+        .map(|cell| cell.case.row.transport.as_str())
+        .filter(|name| transport::find(name).is_none())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// The advice for every kind of job, by the rules of this version, each with its cells and how to measure them again.

@@ -12,14 +12,19 @@ mod profile;
 pub(crate) mod simulated;
 
 pub(crate) use command::{RecommendArgs, run};
+use judge::Comparison;
 pub(crate) use judge::{LEVEL, WORTH, compare, floor};
 use limits::{Finding, Limits, least_complex};
+pub(crate) use profile::dearer;
 use profile::{Profile, candidates};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     case::{Pace, Scenario},
-    report::record::{Cell, Noise, Report},
+    report::{
+        record::{Cell, Noise, Report},
+        table,
+    },
     units::{self, Size},
 };
 
@@ -36,6 +41,17 @@ pub(crate) struct Advice {
     pub(crate) cells: Vec<String>,
     /// The advice as a sentence with its figures.
     pub(crate) text: String,
+}
+
+impl Advice {
+    /// Which measurement decided, as people read it.
+    pub(crate) fn measured(&self) -> String {
+        let pace = self.pace.map_or_else(String::new, |pace| match pace {
+            Pace::Rate(_) => format!(" at {}", table::words(pace)),
+            Pace::GapNs(_) => format!(" after {}", table::words(pace)),
+        });
+        format!("{}{pace}, {}", self.scenario, self.size)
+    }
 }
 
 /// How the advice came about.
@@ -65,8 +81,22 @@ fn advise_one(report: &Report, profile: &Profile) -> Advice {
     // Simplest first, and of the same transport the one that leaves the CPU alone.
     fit.sort_by_key(|(cell, transport)| (transport.complexity, cell.case.row.wait));
     let fit: Vec<&Cell> = fit.into_iter().map(|(cell, _)| cell).collect();
-    let (firm, open): (Vec<&Cell>, Vec<&Cell>) = fit.into_iter().partition(|cell| cell.converged);
-    let advice = |verdict, cells: Vec<&Cell>, text| Advice {
+    let (firm, open): (Vec<&Cell>, Vec<&Cell>) = fit.iter().partition(|cell| cell.converged);
+    let (verdict, cells, text) = match best_of(&firm) {
+        None if open.is_empty() => {
+            (Verdict::None, vec![], "no answer: nothing that fits was measured".to_owned())
+        }
+        None => {
+            let text = format!("no answer: none of the {} rows that fit converged", open.len());
+            (Verdict::None, open, text)
+        }
+        Some(best) => {
+            let chosen = choose(&firm, best, &report.noise);
+            doubt(&fit, chosen, &report.noise)
+                .unwrap_or_else(|| reason(&firm, chosen, best, open.len(), &report.noise))
+        }
+    };
+    Advice {
         profile: profile.name.to_owned(),
         scenario: profile.scenario,
         pace: profile.pace,
@@ -74,80 +104,106 @@ fn advise_one(report: &Report, profile: &Profile) -> Advice {
         verdict,
         cells: cells.into_iter().map(|cell| cell.id.clone()).collect(),
         text,
-    };
-    let Some(best) = best_of(&firm) else {
-        let text = match open.len() {
-            0 => "no answer: nothing that fits was measured".to_owned(),
-            count => format!("no answer: none of the {count} rows that fit converged"),
-        };
-        return advice(Verdict::None, open, text);
-    };
-    let alike = |cell: &&Cell| cell.id == best.id || !compare(best, cell, &report.noise).clear;
-    let place = firm.iter().position(alike).unwrap_or(0);
-    let chosen = firm[place];
-    // It cannot win, but an answer that hides it would mislead.
-    if let Some(promising) =
-        best_of(&open).filter(|cell| compare(cell, chosen, &report.noise).clear)
-    {
-        let text = format!(
-            "no firm answer: {} looked better ({}) than {} ({}) but did not converge; repeat on a quieter machine \
-             or with more rounds",
-            promising.case.row,
-            figure(promising),
-            chosen.case.row,
-            figure(chosen)
-        );
-        return advice(Verdict::None, vec![promising, chosen], text);
     }
-    let (verdict, rival, text) = reason(&firm, place, best, open.len(), &report.noise);
-    advice(verdict, std::iter::once(chosen).chain(rival).collect(), text)
 }
+
+/// A verdict, the cells it rests on, and both as a sentence.
+type Reason<'a> = (Verdict, Vec<&'a Cell>, String);
 
 fn best_of<'a>(cells: &[&'a Cell]) -> Option<&'a Cell> {
     cells.iter().copied().reduce(|a, b| if better(b, a) { b } else { a })
 }
 
-/// Why the row at `place` of `firm` (simplest first) is advised, the row it was held against, and both as a sentence.
+/// The rows of `cells` in front of `cell` that are of other transports: all that is simpler.
+fn simpler<'a>(cells: &[&'a Cell], cell: &Cell) -> Vec<&'a Cell> {
+    let before = cells.iter().copied().take_while(|other| other.id != cell.id);
+    before.filter(|other| other.case.row.transport != cell.case.row.transport).collect()
+}
+
+/// The simplest row of `firm` (simplest first) that is not clearly worse than `best`.
+///
+/// A row of the same transport that polls less has to be as good as that against what is simpler, too.
+fn choose<'a>(firm: &[&'a Cell], best: &'a Cell, noise: &[Noise]) -> &'a Cell {
+    let clear = |a: &Cell, b: &Cell| compare(a, b, noise).clear;
+    let alike = firm.iter().copied().filter(|cell| !clear(best, cell));
+    let worth_it = |cell: &&Cell| {
+        let other = cell.case.row.transport != best.case.row.transport;
+        other || best_of(&simpler(firm, cell)).is_none_or(|rival| clear(cell, rival))
+    };
+    alike.into_iter().find(worth_it).unwrap_or(best)
+}
+
+/// A row that did not converge wins nothing, but an answer that hides it would mislead: one that looks clearly better than
+/// the chosen one, or that is simpler and does not look clearly worse.
+fn doubt<'a>(fit: &[&'a Cell], chosen: &'a Cell, noise: &[Noise]) -> Option<Reason<'a>> {
+    let open = |cells: Vec<&'a Cell>| -> Vec<&'a Cell> {
+        cells.into_iter().filter(|cell| !cell.converged).collect()
+    };
+    let clear = |a: &Cell, b: &Cell| compare(a, b, noise).clear;
+    let promising = best_of(&open(fit.to_vec())).filter(|cell| clear(cell, chosen));
+    let modest = open(simpler(fit, chosen)).into_iter().find(|cell| !clear(chosen, cell));
+    let (cell, but) = match (promising, modest) {
+        (Some(cell), _) => (cell, "looked better than"),
+        (None, Some(cell)) => (cell, "is simpler and looked not clearly worse than"),
+        (None, None) => return None,
+    };
+    let text = format!(
+        "no firm answer: {} {but} {}, but did not converge; repeat on a quieter machine or with more rounds",
+        said(cell),
+        said(chosen)
+    );
+    Some((Verdict::None, vec![cell, chosen], text))
+}
+
+/// Why `chosen` is advised.
 fn reason<'a>(
     firm: &[&'a Cell],
-    place: usize,
+    chosen: &'a Cell,
     best: &'a Cell,
     open: usize,
     noise: &[Noise],
-) -> (Verdict, Option<&'a Cell>, String) {
-    let chosen = firm[place];
+) -> Reason<'a> {
     let row = &chosen.case.row;
-    let figure = figure(chosen);
-    let others = |cells: &[&'a Cell]| -> Vec<&'a Cell> {
-        cells.iter().copied().filter(|cell| cell.case.row.transport != row.transport).collect()
-    };
-    // What it has to be better than, to be worth its complexity; where nothing is simpler, whatever else there is.
-    let simpler = best_of(&others(&firm[..place]));
-    let rival = if chosen.id == best.id { simpler } else { Some(best) };
-    let Some(rival) = rival.or_else(|| best_of(&others(firm))) else {
-        let others = if open == 0 { "fits" } else { "that fits converged" };
-        return (Verdict::Only, None, format!("{row}: {figure}; nothing else {others}"));
-    };
-    let other = format!("{} ({})", rival.case.row, self::figure(rival));
-    let comparison = compare(chosen, rival, noise);
-    if !comparison.clear {
-        let why = if row.transport == rival.case.row.transport {
-            "which polls less"
-        } else {
-            "the simpler"
-        };
-        let text = format!("{row}: {figure}, {why}: no clear difference to {other}");
-        return (Verdict::Simpler, Some(rival), text);
+    let start = format!("{row}: {}", figure(chosen));
+    if best.case.row.transport != row.transport {
+        let text = format!("{start}, the simpler: no clear difference to {}", said(best));
+        return (Verdict::Simpler, vec![chosen, best], text);
     }
-    let ratio = comparison.ratio;
+    let (mut cells, mut end) = (vec![chosen], String::new());
+    if best.id != chosen.id {
+        cells.push(best);
+        end = format!("; no clear difference to {}, which polls more", said(best));
+    }
+    // What it has to be better than, to be worth its complexity; where nothing is simpler, whatever else there is.
+    let below = best_of(&simpler(firm, chosen));
+    let above = || {
+        let others = firm.iter().copied().filter(|cell| cell.case.row.transport != row.transport);
+        best_of(&others.collect::<Vec<_>>())
+    };
+    let Some(rival) = below.or_else(above) else {
+        let others = if open == 0 { "fits" } else { "that fits converged" };
+        return (Verdict::Only, cells, format!("{start}{end}; nothing else {others}"));
+    };
+    cells.insert(1, rival);
+    let Comparison { ratio, clear } = compare(chosen, rival, noise);
+    if !clear {
+        let text = format!("{start}, the simpler: no clear difference to {}{end}", said(rival));
+        return (Verdict::Simpler, cells, text);
+    }
     let text = format!(
-        "{row}: {figure}, {}× better than {}{other}, 95 % {}–{}",
+        "{start}, {}× better than {}{}, 95 % {}–{}{end}",
         units::significant(ratio.median),
-        if simpler.is_some() { "the best of the simpler, " } else { "" },
+        if below.is_some() { "the best of the simpler, " } else { "" },
+        said(rival),
         units::significant(ratio.low),
         units::significant(ratio.high)
     );
-    (Verdict::Best, Some(rival), text)
+    (Verdict::Best, cells, text)
+}
+
+/// A row with its figure.
+fn said(cell: &Cell) -> String {
+    format!("{} ({})", cell.case.row, figure(cell))
 }
 
 /// The value of a cell as people read it.
@@ -248,10 +304,45 @@ mod tests {
         ring.converged = false;
         let advice = first(vec![cell("pingpong pipe/spin", &[5_000.0; 3]), ring.clone()]);
         assert_eq!(advice.verdict, Verdict::None);
-        assert!(advice.text.contains("ring/spin looked better"), "{}", advice.text);
+        assert!(advice.text.contains("ring/spin (200 ns) looked better"), "{}", advice.text);
         let advice = first(vec![cell("pingpong pipe/spin", &[250.0; 3]), ring]);
         assert_eq!((advice.verdict, advice.cells.len()), (Verdict::Only, 1));
         assert!(advice.text.contains("nothing else that fits converged"), "{}", advice.text);
+    }
+
+    #[test]
+    fn a_simpler_row_that_did_not_converge_is_not_passed_over_in_silence() {
+        let mut pipe = cell("pingpong pipe/block", &[45_000.0, 55_000.0, 35_000.0]);
+        pipe.converged = false;
+        let tcp = || cell("pingpong tcp/block", &[52_000.0, 53_000.0, 54_000.0]);
+        let advice = first(vec![pipe.clone(), tcp()]);
+        assert_eq!(advice.verdict, Verdict::None);
+        assert!(advice.text.contains("pipe/block (45.0 µs) is simpler"), "{}", advice.text);
+        for round in pipe.rounds.iter_mut().flatten() {
+            round.value *= 10.0;
+        }
+        assert_eq!(first(vec![pipe, tcp()]).verdict, Verdict::Only);
+    }
+
+    #[test]
+    fn of_one_transport_the_row_that_polls_less_is_taken_if_it_too_beats_what_is_simpler() {
+        let rows = |block: f64| {
+            vec![
+                cell("stream pipe/block", &[100.0; 3]),
+                cell("stream ring/block", &[block; 3]),
+                cell("stream ring/adaptive", &[300.0, 200.0, 310.0]),
+            ]
+        };
+        let advice = first(rows(280.0));
+        assert_eq!(advice.verdict, Verdict::Best);
+        let names =
+            ["ring/block", "pipe/block", "ring/adaptive"].map(|row| format!("stream/64B/{row}"));
+        assert_eq!(advice.cells, names);
+        assert!(advice.text.contains("2.80× better"), "{}", advice.text);
+        assert!(advice.text.contains("which polls more"), "{}", advice.text);
+        let mut rows = rows(205.0);
+        rows[1] = cell("stream ring/block", &[290.0, 90.0, 300.0]);
+        assert_eq!(first(rows).cells[0], "stream/64B/ring/adaptive");
     }
 
     #[test]

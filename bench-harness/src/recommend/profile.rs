@@ -5,7 +5,8 @@ use super::WORTH;
 use crate::{
     case::{Pace, Scenario, Wait},
     report::record::{Cell, Report},
-    stats::interval,
+    stats::interval::{self, Estimate},
+    summary::FEWEST_ROUNDS,
     transport::{self, Topology, Transport},
     units::Size,
 };
@@ -108,17 +109,21 @@ pub(super) fn candidates<'a>(
             (Thrift::Cores, _) | (_, Wait::Block) => true,
             (_, Wait::Spin) => false,
             (Thrift::Sleeps, Wait::Adaptive) => true,
-            (Thrift::Frugal, Wait::Adaptive) => thriftiest.is_none_or(|least| !dearer(cell, least)),
+            (Thrift::Frugal, Wait::Adaptive) => {
+                thriftiest.is_none_or(|least| dearer(cell, least).is_none())
+            }
         })
         .collect()
 }
 
-/// Whether a message of `cell` clearly costs more processor time than one of `other`, by the rounds that both have.
-fn dearer(cell: &Cell, other: &Cell) -> bool {
+/// How many times more processor time a message of `cell` costs than one of `other`, by the rounds that both have; `None`
+/// unless it clearly costs more.
+pub(crate) fn dearer(cell: &Cell, other: &Cell) -> Option<Estimate> {
     let pairs = cell.rounds.iter().zip(&other.rounds).filter_map(|(a, b)| {
         Some((a.as_ref()?.cpu_ns_per_message(), b.as_ref()?.cpu_ns_per_message()))
     });
     let (of_cell, of_other): (Vec<f64>, Vec<f64>) = pairs.unzip();
+    let enough = of_cell.len() >= FEWEST_ROUNDS;
     interval::ratio(&of_cell, &of_other, 1)
-        .is_some_and(|ratio| ratio.low > 1.0 && ratio.median >= WORTH)
+        .filter(|ratio| enough && ratio.low > 1.0 && ratio.median >= WORTH)
 }

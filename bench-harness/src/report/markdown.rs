@@ -25,6 +25,7 @@ fn block(block: &Block) -> String {
         Block::Warnings(lines) => lines.iter().map(|line| format!("* ⚠ {line}\n")).collect(),
         Block::Table { title, grid } => format!("{title}:\n\n{}", grid.markdown()),
         Block::Folded { title, grid } => folded(title, grid),
+        Block::Picture(picture) if picture.folded => folded(&picture.title, &picture.table),
         Block::Picture(picture) => {
             format!("{} (drawn in `report.html`):\n\n{}", picture.title, picture.table.markdown())
         }

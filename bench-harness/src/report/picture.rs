@@ -14,6 +14,8 @@ pub(crate) struct Picture {
     pub(crate) reading: String,
     pub(crate) panels: Vec<Panel>,
     pub(crate) table: Grid,
+    /// Shown on demand: it is for whoever doubts, not for whoever chooses.
+    pub(crate) folded: bool,
 }
 
 /// One drawing.
@@ -48,6 +50,10 @@ pub(crate) enum Unit {
     /// Bytes a second.
     Rate,
     Bytes,
+    /// Nanoseconds of silence.
+    Gap,
+    /// Messages a second.
+    Messages,
     /// 1 / (1 − p) of a percentile: 100 is p99.
     Nines,
 }
@@ -125,7 +131,7 @@ impl Axis {
         if high == 0.0 {
             return None;
         }
-        if matches!(unit, Unit::Bytes | Unit::Nines) {
+        if matches!(unit, Unit::Bytes | Unit::Gap | Unit::Messages | Unit::Nines) {
             // These have their own ticks, and a little air beside the first and the last.
             let air = (high / low).max(2.0).powf(0.06);
             return Some(Self { title, unit, low: low / air, high: high * air });

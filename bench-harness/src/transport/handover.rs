@@ -78,6 +78,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn peers_that_are_introduced_have_a_fresh_socket_between_them_each_time() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let other = std::thread::spawn(move || {
+            (0..3).map(|_| introduce(Role::Responder, &theirs).unwrap()).collect::<Vec<_>>()
+        });
+        let here: Vec<UnixStream> =
+            (0..3).map(|_| introduce(Role::Initiator, &ours).unwrap()).collect();
+        for (number, (mut here, mut there)) in
+            here.into_iter().zip(other.join().unwrap()).enumerate()
+        {
+            here.write_all(&[number as u8]).unwrap();
+            drop(here);
+            let mut got = Vec::new();
+            there.read_to_end(&mut got).unwrap();
+            assert_eq!(got, [number as u8]);
+        }
+        drop(ours);
+    }
+
+    #[test]
     fn a_descriptor_arrives_and_a_peer_that_is_gone_is_an_error() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (read, write) = nix::unistd::pipe().unwrap();

@@ -5,9 +5,11 @@
 
 mod calls;
 mod copy;
+mod crowd;
 mod descriptors;
 mod fifo;
 mod flag;
+pub(crate) mod go;
 mod handover;
 mod in_place;
 mod memory;
@@ -30,7 +32,7 @@ pub(crate) use copy::window;
 pub(crate) use handover::introduce;
 #[cfg(feature = "peers")]
 pub(crate) use peers::sweep;
-pub(crate) use registry::{Topology, Transport, find, known, sides};
+pub(crate) use registry::{Topology, Transport, find, known};
 
 use crate::{
     case::{Case, Wait},
@@ -133,6 +135,7 @@ pub(crate) fn connect(
         "flag" => visit.visit(flag::open(case, role, meet)?),
         "futex" => visit.visit(flag::open(case, role, meet)?),
         "relay" => visit.visit(relay::open(case, role, meet)?),
+        "ring-crowd" => visit.visit(crowd::open(case, role, meet)?),
         "ring-in-place" => visit.visit(in_place::open(case, role, meet)?),
         name if name.starts_with("rpc-") => visit.visit(rpc::open(case, role, meet)?),
         #[cfg(feature = "peers")]
@@ -152,9 +155,9 @@ pub(crate) fn connect_threads(
 ) -> io::Result<Both> {
     match case.row.transport.as_str() {
         "memory" => Ok(on_threads(memory::open(), initiator, responder)),
+        "memory-bufio" => Ok(on_threads(memory::open_buffered(), initiator, responder)),
         #[cfg(feature = "peers")]
         name if peers::has(name) => peers::connect_threads(case, initiator, responder),
-        "memory-buffered" => Ok(on_threads(memory::open_buffered(), initiator, responder)),
         other => Err(unsupported(format!("no transport between threads is called {other}"))),
     }
 }

@@ -3,7 +3,7 @@
 #[cfg(feature = "peers")]
 use super::peers;
 use crate::{
-    case::{Row, Scenario, Wait},
+    case::{Scenario, Wait},
     units::Size,
 };
 
@@ -40,7 +40,9 @@ pub(crate) struct Transport {
     pub(crate) also: &'static [Size],
     /// A row to measure others by, which nobody can choose.
     pub(crate) floor: bool,
-    /// Not run unless it is named: it exists to prove that the harness notices.
+    /// Played by a program in Go, where Go is installed.
+    pub(crate) go: bool,
+    /// Not run unless it is named: it exists to prove that the harness notices, or for one goal.
     pub(crate) hidden: bool,
     /// How much a user takes on with it; of two that perform alike the smaller number is advised.
     pub(crate) complexity: u8,
@@ -65,6 +67,7 @@ pub(super) const KERNEL: Transport = Transport {
     scenarios: &Scenario::ALL,
     also: &[],
     floor: false,
+    go: false,
     hidden: false,
     complexity: 0,
     pollable: true,
@@ -222,7 +225,7 @@ static TRANSPORTS: &[Transport] = &[
         ..KERNEL
     },
     Transport {
-        name: "memory-buffered",
+        name: "memory-bufio",
         what: "the same between a BufWriter and a BufReader",
         topology: Topology::Threads,
         waits: &[Wait::Adaptive],
@@ -232,6 +235,27 @@ static TRANSPORTS: &[Transport] = &[
         complexity: 16,
         pollable: false,
         ..KERNEL
+    },
+    Transport {
+        name: "go-pipe",
+        what: "two io.Pipe of Go between goroutines",
+        topology: Topology::Threads,
+        waits: &[Wait::Adaptive],
+        quick: &[],
+        rare: &[],
+        scenarios: &[Scenario::Pingpong, Scenario::Stream],
+        go: true,
+        complexity: 17,
+        pollable: false,
+        ..KERNEL
+    },
+    Transport {
+        name: "go-rpc",
+        what: "calls of Go's net/rpc over a Unix socket, codec gob, both sides in Go",
+        scenarios: &[Scenario::Pingpong],
+        go: true,
+        complexity: 18,
+        ..RPC
     },
     Transport {
         name: "flag",
@@ -288,6 +312,15 @@ static TRANSPORTS: &[Transport] = &[
     #[cfg(feature = "peers")]
     peers::tonic::TRANSPORT,
     Transport {
+        name: "ring-crowd",
+        what: "goal: the rings of this project beside a thousand that nobody uses",
+        waits: &[Wait::Adaptive],
+        scenarios: &[Scenario::Pingpong, Scenario::Stream],
+        pollable: false,
+        hidden: true,
+        ..KERNEL
+    },
+    Transport {
         name: "corrupt",
         what: "self-test: a Unix socket that falsifies one byte in a million",
         waits: &[Wait::Block],
@@ -306,12 +339,6 @@ static TRANSPORTS: &[Transport] = &[
 /// All transports in the order of the tables.
 pub(crate) fn known() -> &'static [Transport] {
     TRANSPORTS
-}
-
-/// How many sides a row has: one, if there is nobody to talk to.
-pub(crate) fn sides(row: &Row) -> usize {
-    let solo = find(&row.transport).is_some_and(|known| known.topology == Topology::Solo);
-    if solo { 1 } else { 2 }
 }
 
 /// The transport called `name`.

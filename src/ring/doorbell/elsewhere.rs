@@ -31,7 +31,7 @@ impl Light {
 }
 
 impl Switch {
-    pub(crate) fn raise(&self) {
+    pub(crate) fn raise(&self) -> bool {
         match *self {}
     }
 }

@@ -167,7 +167,7 @@ impl Doorbell for OwnBell {
         let mut state = ear.lock();
         if *state == Listener::None {
             let listener = self.0.clone();
-            if thread::spawn("ringpipe-listen", move || listener.listen()).is_some() {
+            if thread::spawn(c"ringpipe-listen", move || listener.listen()).is_some() {
                 *state = Listener::Runs;
             }
         }
@@ -194,10 +194,11 @@ impl Doorbell for OwnBell {
     }
 
     /// Rings for something that happened in this process: no event is needed.
-    fn ring(&self) {
+    fn ring(&self) -> bool {
         let _state = self.0.lock();
         word(&self.0.areas, self.0.role).fetch_add(1, Ordering::Release);
         self.0.rung.notify_all();
+        true
     }
 }
 
@@ -240,7 +241,7 @@ impl PeerBell {
         if !state.runs {
             let ringer = self.0.clone();
             // Without a thread, the sleeper finds the counter changed when its wait for the event runs out.
-            state.runs = thread::spawn("ringpipe-ring", move || ringer.ring()).is_some();
+            state.runs = thread::spawn(c"ringpipe-ring", move || ringer.ring()).is_some();
         }
         hand.asked.notify_one();
     }
@@ -283,7 +284,7 @@ impl Drop for OwnBell {
         if mem::replace(&mut *state, Listener::MustStop) == Listener::Runs {
             let ear = self.0.clone();
             // So that the listener need not wait for its second to end.
-            let _ = thread::spawn("ringpipe-hush", move || ear.event.set());
+            let _ = thread::spawn(c"ringpipe-hush", move || ear.event.set());
         }
     }
 }

@@ -21,11 +21,11 @@ impl Doorbell for FutexBell<'_> {
         futex::wait(self.0, listened, deadline)
     }
 
-    fn ring(&self) {
+    fn ring(&self) -> bool {
         // ORDER(E3): whatever was published or flagged before the ring is visible to a sleeper that listened after it.
         if !cfg!(mutant = "wake_without_bump") {
             self.0.fetch_add(1, Ordering::Release);
         }
-        futex::wake(self.0);
+        futex::wake(self.0)
     }
 }

@@ -18,8 +18,9 @@ pub(crate) trait Doorbell {
     /// Sleeps until somebody rings after `listened`, or until the deadline. May return for no reason.
     fn sleep(&self, listened: u32, deadline: Option<Moment>) -> Woke;
 
-    /// Wakes the sleeper, or the next call of `sleep` that listened before.
-    fn ring(&self);
+    /// Wakes the sleeper, or the next call of `sleep` that listened before; `false` if the kernel refuses, and a sleeper
+    /// may sleep on.
+    fn ring(&self) -> bool;
 }
 
 /// The doorbell of an end, whichever kind it has.
@@ -47,7 +48,7 @@ impl Doorbell for Bell<'_> {
         }
     }
 
-    fn ring(&self) {
+    fn ring(&self) -> bool {
         match self {
             Self::Futex(bell) => bell.ring(),
             #[cfg(feature = "portable")]

@@ -56,8 +56,9 @@ impl Light {
 }
 
 impl Switch {
-    pub(crate) fn raise(&self) {
+    pub(crate) fn raise(&self) -> bool {
         self.0.raise();
+        true
     }
 }
 

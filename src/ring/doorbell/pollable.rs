@@ -17,9 +17,12 @@ use std::{
     sync::Arc,
 };
 
-use nix::sys::{
-    eventfd::{EfdFlags, EventFd},
-    socket::{MsgFlags, UnixAddr, getsockname, recv, send},
+use nix::{
+    errno::Errno,
+    sys::{
+        eventfd::{EfdFlags, EventFd},
+        socket::{MsgFlags, UnixAddr, getsockname, recv, send},
+    },
 };
 
 use crate::error::Error;
@@ -77,11 +80,15 @@ impl Light {
         }
     }
 
-    /// Makes it readable from this side.
+    /// Makes it readable from this side; for ever, if the kernel refuses to do it once. Polling turns into looking then.
     pub(crate) fn raise(&self) {
         match self {
             Self::Event(event) => drop(event.write(1)),
-            Self::Socket(_, switch) => switch.raise(),
+            Self::Socket(_, switch) => {
+                if !switch.raise() {
+                    self.raise_for_good();
+                }
+            }
         }
     }
 
@@ -107,14 +114,21 @@ impl Switch {
         }
     }
 
-    /// Makes the light readable; it already is if there is no room for one more ring.
-    pub(crate) fn raise(&self) {
+    /// Makes the light readable; it already is if there is no room for one more ring. `false` if the kernel refuses, and
+    /// somebody may wait for it.
+    #[must_use]
+    pub(crate) fn raise(&self) -> bool {
         match self {
-            Self::Event(event) => drop(event.write(1)),
-            Self::Socket(socket) => {
+            Self::Event(event) => matches!(event.write(1), Ok(_) | Err(Errno::EAGAIN)),
+            // More than once, because memory that could not be had now may be had the next time.
+            Self::Socket(socket) => (0..3).any(|_| {
                 let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-                let _ = send(socket.as_raw_fd(), &[0], flags);
-            }
+                match send(socket.as_raw_fd(), &[0], flags) {
+                    Ok(_) | Err(Errno::EAGAIN) => true,
+                    // Nobody has the other half any more.
+                    Err(e) => [Errno::ECONNREFUSED, Errno::ECONNRESET, Errno::EPIPE].contains(&e),
+                }
+            }),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
                 open_producer,
             },
         },
-        options::check_capacity,
+        options::{check_capacity, check_system},
         peer::Link,
         wait::{Fences, Sleeper},
     },
@@ -97,6 +97,7 @@ fn accept_hello(
 
 fn prepare(socket: &UnixStream, options: &Options) -> Result<Moment, Error> {
     check_capacity(options.capacity)?;
+    check_system()?;
     let failed = |e| io_error("preparing the socket for the handshake", &e);
     socket.set_nonblocking(true).map_err(failed)?;
     socket::ask_for_pidfd(socket);

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::ErrorKind,
     os::{
-        fd::{AsFd, AsRawFd, BorrowedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::{
             fs::FileTypeExt,
             net::{UnixListener, UnixStream},
@@ -20,8 +20,8 @@ use nix::{
     poll::PollFlags,
     sys::{
         socket::{
-            AddressFamily, Shutdown, SockFlag, SockType, UnixAddr, connect, setsockopt, shutdown,
-            socket, sockopt::SendTimeout,
+            AddressFamily, Backlog, Shutdown, SockFlag, SockType, UnixAddr, bind, connect, listen,
+            setsockopt, shutdown, socket, sockopt::SendTimeout,
         },
         time::{TimeVal, TimeValLike},
     },
@@ -185,31 +185,33 @@ impl Options {
     pub fn bind(&self, path: impl AsRef<Path>) -> Result<Listener, Error> {
         super::super::options::check_capacity(self.capacity)?;
         let path = path.as_ref();
-        let socket = claim(path)?;
-        socket
-            .set_nonblocking(true)
-            .map_err(|e| io_error(format!("listening at {}", path.display()), &e))?;
-        Ok(Listener {
+        let (socket, identity) = claim(path)?;
+        let listener = Listener {
             socket,
             path: path.to_owned(),
-            identity: identity(path).unwrap_or_default(),
+            identity,
             options: self.clone(),
             deadline: Mutex::new(None),
             closed: AtomicU32::new(0),
             origin: Origin::here(),
-        })
+        };
+        listener
+            .socket
+            .set_nonblocking(true)
+            .map_err(|e| io_error(format!("listening at {}", path.display()), &e))?;
+        Ok(listener)
     }
 }
 
-/// Listens at `path`: takes over the socket of a process that is gone, and touches nothing else that stands there.
-pub(crate) fn claim(path: &Path) -> Result<UnixListener, Error> {
+/// Listens at `path`: takes over the socket of a process that is gone, and touches nothing else that stands there. Gives the
+/// socket and its [`identity`].
+pub(crate) fn claim(path: &Path) -> Result<(UnixListener, (u64, u64)), Error> {
     if path.as_os_str().is_empty() {
         // The kernel would choose an address that nobody knows.
         return Err(Error::invalid("an empty path cannot be listened at"));
     }
     let failed = |e: std::io::Error| io_error(format!("listening at {}", path.display()), &e);
-    // Here, because the standard library's refusal of a path that is too long carries no code.
-    UnixAddr::new(path).map_err(|e| failed(e.into()))?;
+    let address = UnixAddr::new(path).map_err(|e| failed(e.into()))?;
     // Two processes that both find a stale path must not both take it.
     let _lock = lock_directory(path)?;
     match fs::symlink_metadata(path) {
@@ -226,15 +228,27 @@ pub(crate) fn claim(path: &Path) -> Result<UnixListener, Error> {
         Err(e) if e.kind() == ErrorKind::NotFound => {}
         Err(e) => return Err(failed(e)),
     }
-    UnixListener::bind(path).map_err(failed)
+    // Step by step: the standard library would leave the file behind if it came no further than making it.
+    let socket = stream_socket().map_err(|e| failed(e.into()))?;
+    bind(socket.as_raw_fd(), &address).map_err(|e| failed(e.into()))?;
+    let listening = listen(&socket, Backlog::MAXALLOWABLE).map_err(Into::into);
+    let identity = listening.and_then(|()| identity(path)).map_err(|e| {
+        let _ = fs::remove_file(path);
+        failed(e)
+    })?;
+    Ok((socket.into(), identity))
 }
 
 /// Removes the socket at `path`, unless somebody else took the path meanwhile.
 pub(crate) fn leave(path: &Path, socket: (u64, u64)) {
     let _lock = lock_directory(path);
-    if identity(path) == Some(socket) {
+    if identity(path).ok() == Some(socket) {
         let _ = fs::remove_file(path);
     }
+}
+
+fn stream_socket() -> Result<OwnedFd, Errno> {
+    socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
 }
 
 /// Connects to the socket at `path` and greets.
@@ -246,7 +260,7 @@ pub(crate) fn connect_path(path: &Path, options: &Options) -> Result<Stream, Err
 
 /// Connects, waiting at most `timeout` for room in the listener's queue.
 pub(crate) fn dial(path: &Path, timeout: Duration) -> Result<UnixStream, Errno> {
-    let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let fd = stream_socket()?;
     let micros = i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX).max(1);
     setsockopt(&fd, SendTimeout, &TimeVal::microseconds(micros))?;
     let address = UnixAddr::new(path)?;

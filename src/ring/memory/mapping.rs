@@ -67,23 +67,37 @@ impl Mapping {
         let room = if length.get() < HUGE { length } else { length.saturating_add(HUGE) };
         let private = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
         // SAFETY: a fresh mapping at an address of the kernel's choice.
-        let base =
-            unsafe { mmap_anonymous(None, room, ProtFlags::PROT_NONE, private) }?.cast::<u8>();
-        let slack = room.get() - length.get();
-        if slack == 0 {
-            return Ok(Self { base, length: length.get(), origin: Origin::here() });
+        let base = unsafe { mmap_anonymous(None, room, ProtFlags::PROT_NONE, private) }?.cast();
+        let mut range = Self { base, length: room.get(), origin: Origin::here() };
+        if room != length {
+            let start = base.as_ptr() as usize;
+            range.cut_front(start.next_multiple_of(HUGE) - start)?;
+            range.cut_back(range.length - length.get())?;
         }
-        let before = (base.as_ptr() as usize).next_multiple_of(HUGE) - base.as_ptr() as usize;
-        // SAFETY: `before` is at most `slack`, so these are parts of the range on either side of what is kept.
-        unsafe {
-            if before != 0 {
-                munmap(base.cast(), before)?;
+        Ok(range)
+    }
+
+    /// Gives the first `n` bytes of the range back. What could not be given back stays in it, and goes when it is dropped.
+    fn cut_front(&mut self, n: usize) -> Result<(), Errno> {
+        if n != 0 {
+            // SAFETY: within the range, and nobody uses it yet.
+            unsafe {
+                munmap(self.base.cast(), n)?;
+                self.base = self.base.add(n);
             }
-            if before != slack {
-                munmap(base.add(before + length.get()).cast(), slack - before)?;
-            }
-            Ok(Self { base: base.add(before), length: length.get(), origin: Origin::here() })
+            self.length -= n;
         }
+        Ok(())
+    }
+
+    /// The same with the last `n` bytes.
+    fn cut_back(&mut self, n: usize) -> Result<(), Errno> {
+        if n != 0 {
+            // SAFETY: within the range, and nobody uses it yet.
+            unsafe { munmap(self.base.add(self.length - n).cast(), n) }?;
+            self.length -= n;
+        }
+        Ok(())
     }
 
     /// Has the pages of the first `length` bytes filled in now, when a failure is an error and not a SIGBUS.

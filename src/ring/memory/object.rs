@@ -20,7 +20,13 @@ use nix::{
     unistd::ftruncate,
 };
 
-use crate::{error::Error, sys::os_error};
+use crate::{
+    error::Error,
+    sys::{
+        limits::{check_file_size, out_of_memory},
+        os_error,
+    },
+};
 
 /// A file that keeps its size for ever.
 pub(crate) const FIXED_SIZE: SealFlag =
@@ -37,9 +43,21 @@ pub(crate) fn create(name: &CStr, size: usize) -> Result<OwnedFd, Error> {
         other => other,
     };
     let fd = fd.map_err(|e| os_error("creating shared memory (memfd_create)", e))?;
-    ftruncate(fd.as_fd(), size as i64).map_err(|e| out_of_memory(size, e))?;
-    allocate(fd.as_fd(), size).map_err(|e| out_of_memory(size, e))?;
+    let sized = check_file_size(size)
+        .and_then(|()| unless_interrupted(|| ftruncate(fd.as_fd(), size as i64)))
+        .and_then(|()| allocate(fd.as_fd(), size));
+    sized.map_err(|e| out_of_memory(size, e))?;
     Ok(fd)
+}
+
+/// Calls again for as long as a signal gets in between.
+fn unless_interrupted(mut call: impl FnMut() -> Result<(), Errno>) -> Result<(), Errno> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
 }
 
 /// Takes `seals` for ever.
@@ -50,20 +68,14 @@ pub(crate) fn seal(fd: BorrowedFd<'_>, seals: SealFlag) -> Result<(), Error> {
     }
 }
 
-/// Allocates every page with signals held back: under a periodic signal the kernel would start again for ever.
+/// Allocates every page with signals held back: under a periodic signal the kernel would start again for ever. One that
+/// cannot be held back, because it stops the process, makes it start again once.
 pub(crate) fn allocate(fd: BorrowedFd<'_>, size: usize) -> Result<(), Errno> {
     let mut before = SigSet::empty();
     pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut before))?;
-    let result = fallocate(fd, FallocateFlags::empty(), 0, size as i64);
+    let result = unless_interrupted(|| fallocate(fd, FallocateFlags::empty(), 0, size as i64));
     pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
     result
-}
-
-fn out_of_memory(size: usize, errno: Errno) -> Error {
-    os_error(
-        format!("allocating {size} bytes of shared memory (a smaller capacity needs less)"),
-        errno,
-    )
 }
 
 /// Refuses a stranger's descriptor that is not a file in memory of exactly `size` bytes with at least these `seals` and

@@ -12,4 +12,8 @@ impl Link {
     pub(crate) fn is_hung_up(&self) -> bool {
         match *self {}
     }
+
+    pub(crate) fn hang_up(&self) {
+        match *self {}
+    }
 }

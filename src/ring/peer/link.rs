@@ -1,6 +1,7 @@
 //! What ties two processes together for as long as their stream lives.
 
 use std::{
+    net::Shutdown,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
@@ -48,6 +49,11 @@ impl Link {
     /// Looks for itself whether the peer is gone.
     pub(crate) fn is_hung_up(&self) -> bool {
         self.signs().any(|(fd, sign)| socket::shows(fd, sign))
+    }
+
+    /// Breaks the tie, for both sides: whoever sleeps on the other one is told of a death.
+    pub(crate) fn hang_up(&self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 
     /// Tells the ends.

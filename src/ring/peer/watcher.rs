@@ -4,7 +4,7 @@
 //! after the last one.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     os::fd::BorrowedFd,
     ptr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicPtr, atomic::Ordering},
@@ -35,7 +35,7 @@ pub(super) struct Watcher {
 
 #[derive(Debug, Default)]
 struct State {
-    links: HashMap<u64, Weak<Link>>,
+    links: BTreeMap<u64, Weak<Link>>,
     last_id: u64,
     /// What the running thread waits on; `None` while there is no thread.
     running: Option<Arc<Set>>,
@@ -92,7 +92,7 @@ impl Watcher {
             None => {
                 let set = Arc::new(Set::new()?);
                 let watched = set.clone();
-                thread::spawn("ringpipe-watch", move || self.run(&watched))?;
+                thread::spawn(c"ringpipe-watch", move || self.run(&watched))?;
                 state.running = Some(set.clone());
                 set
             }
@@ -125,9 +125,8 @@ impl Watcher {
         let mut events = [EpollEvent::empty(); 16];
         let mut timeout = EpollTimeout::NONE;
         loop {
-            // Should the kernel refuse for good (a filter, say), this must at least not become a busy loop.
             let ready = set.epoll.wait(&mut events, timeout).unwrap_or_else(|_| {
-                std::thread::sleep(DOZE);
+                self.look_at_all();
                 0
             });
             for event in &events[..ready] {
@@ -143,6 +142,15 @@ impl Watcher {
                 timeout = EpollTimeout::from(LINGER_MILLIS);
             }
         }
+    }
+
+    /// Should the kernel refuse to wait for good (a filter, say), each link is asked, now and then.
+    #[cold]
+    fn look_at_all(&self) {
+        std::thread::sleep(DOZE);
+        // As in `tell`: not under the lock.
+        let links: Vec<_> = self.lock().links.values().filter_map(Weak::upgrade).collect();
+        links.iter().filter(|link| link.is_hung_up()).for_each(|link| link.peer_died());
     }
 
     fn tell(&self, id: u64, set: &Set) {
@@ -182,7 +190,7 @@ impl Set {
     }
 
     /// Has the thread look whether it is still needed, if there is nothing to watch.
-    fn end_if_idle(&self, links: &HashMap<u64, Weak<Link>>) {
+    fn end_if_idle(&self, links: &BTreeMap<u64, Weak<Link>>) {
         if links.is_empty() {
             let _ = self.kick.write(1);
         }

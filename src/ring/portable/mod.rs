@@ -106,8 +106,11 @@ pub struct Offer {
 pub fn create(path: impl AsRef<Path>, options: &Options) -> Result<Offer, Error> {
     check(options)?;
     let notice = Notice::new(options.capacity);
+    let size = segment::size(notice.capacity, 2);
+    // Before a line is written anywhere.
+    segment::check_size(size)?;
     let host = Host::new(path.as_ref(), &notice)?;
-    let segment = Segment::create(&notice.segment(), segment::size(notice.capacity, 2))?;
+    let segment = Segment::create(&notice.segment(), size)?;
     let [outgoing, incoming] = directions(segment, notice.capacity);
     outgoing.make_events()?;
     incoming.make_events()?;

@@ -119,7 +119,7 @@ impl Names {
         segment::remove_name(&self.segment);
         let _ = fs::remove_file(&self.guest);
         let _lock = lock_directory(&self.path);
-        if identity(&self.path) == Some(self.identity) {
+        if identity(&self.path).ok() == Some(self.identity) {
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -26,7 +26,11 @@ use crate::{
         doorbell::event::{self, Events, OwnBell, PeerBell, SharedEvent},
     },
     sync::{AtomicU64, Ordering},
-    sys::{fork::Origin, os_error},
+    sys::{
+        fork::Origin,
+        limits::{check_file_size, out_of_memory},
+        os_error,
+    },
 };
 
 const CONSUMER: usize = AREA_SIZE;
@@ -37,6 +41,11 @@ pub(super) const DATA: usize = 3 * AREA_SIZE;
 /// Bytes of `directions` directions of `capacity` bytes.
 pub(super) fn size(capacity: usize, directions: usize) -> usize {
     (DATA + capacity) * directions
+}
+
+/// Fails for a segment that this process may not have.
+pub(super) fn check_size(size: usize) -> Result<(), Error> {
+    check_file_size(size).map_err(|e| out_of_memory(size, e))
 }
 
 /// A mapped segment. Its name is the business of whoever made it: dropping a segment removes nothing.
@@ -53,6 +62,7 @@ unsafe impl Sync for Segment {}
 impl Segment {
     /// Makes a segment called `name`, zeroed, with every byte of it allocated.
     pub(super) fn create(name: &str, size: usize) -> Result<Self, Error> {
+        check_size(size)?;
         let map = ShmemConf::new().os_id(name).size(size).create();
         let mut map = map.map_err(|e| failed(format!("making a segment of {size} bytes"), &e))?;
         // Nothing was touched yet: a page that cannot be had would be a SIGBUS. If this fails, `map` removes the name.
@@ -219,9 +229,7 @@ fn allocate(name: &str, size: usize) -> Result<(), Error> {
     let path = format!("/dev/shm{name}");
     let file = File::options().write(true).open(&path);
     let file = file.map_err(|e| io_error(format!("opening {path} to allocate it"), &e))?;
-    object::allocate(file.as_fd(), size).map_err(|e| {
-        os_error(format!("allocating {size} bytes in /dev/shm (a smaller capacity needs less)"), e)
-    })
+    object::allocate(file.as_fd(), size).map_err(|e| out_of_memory(size, e))
 }
 
 /// Other systems keep segments in memory that can be paged out, and out of sight.

@@ -229,15 +229,20 @@ impl Connection {
     ///
     /// ```
     /// use ringpipe::rpc::Connection;
-    /// use std::{io, os::unix::net::UnixStream};
+    /// use std::{
+    ///     io::{self, Read},
+    ///     os::unix::net::UnixStream,
+    /// };
     ///
     /// let (a, b) = UnixStream::pair()?;
-    /// let (reader, writer, _) = Connection::from(a).split();
+    /// let (mut reader, writer, _) = Connection::from(a).split();
     /// let (mut from, mut to, _) = Connection::from(b).split();
-    /// drop(reader);
     /// let copying = std::thread::spawn(move || io::copy(&mut &b"passed on"[..], &mut to));
-    /// drop(writer);
+    /// let mut passed = [0; 9];
+    /// reader.read_exact(&mut passed)?;
+    /// assert_eq!(&passed, b"passed on");
     /// copying.join().unwrap()?;
+    /// drop(writer);
     /// assert_eq!(io::copy(&mut from, &mut io::sink())?, 0, "the other direction has ended");
     /// # Ok::<(), io::Error>(())
     /// ```

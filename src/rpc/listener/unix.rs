@@ -4,10 +4,7 @@ use std::{
     io,
     os::{
         fd::{AsFd, BorrowedFd},
-        unix::{
-            fs::MetadataExt,
-            net::{UnixListener, UnixStream},
-        },
+        unix::net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
 };
@@ -28,9 +25,8 @@ pub(super) struct PathListener {
 
 impl PathListener {
     pub(super) fn bind(path: &Path) -> io::Result<Self> {
-        let listener = claim(path)?;
-        let file = std::fs::symlink_metadata(path)?;
-        Ok(Self { listener, path: path.to_owned(), file: (file.dev(), file.ino()) })
+        let (listener, file) = claim(path)?;
+        Ok(Self { listener, path: path.to_owned(), file })
     }
 
     pub(super) fn set_nonblocking(&self) -> io::Result<()> {
@@ -69,14 +65,18 @@ mod elsewhere {
         path::Path,
     };
 
-    pub(super) fn claim(path: &Path) -> io::Result<UnixListener> {
-        match UnixListener::bind(path) {
+    pub(super) fn claim(path: &Path) -> io::Result<(UnixListener, (u64, u64))> {
+        let listener = match UnixListener::bind(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
                 fs::remove_file(path)?;
-                UnixListener::bind(path)
+                UnixListener::bind(path)?
             }
-            result => result,
-        }
+            result => result?,
+        };
+        let file = fs::symlink_metadata(path).inspect_err(|_| {
+            let _ = fs::remove_file(path);
+        })?;
+        Ok((listener, (file.dev(), file.ino())))
     }
 
     /// Whether a socket lies at `path` that nobody listens on.

@@ -20,4 +20,6 @@ pub(crate) fn wait(_word: &AtomicU32, _expected: u32, _deadline: Option<Moment>)
 }
 
 /// Nobody sleeps.
-pub(crate) fn wake(_word: &AtomicU32) {}
+pub(crate) fn wake(_word: &AtomicU32) -> bool {
+    true
+}

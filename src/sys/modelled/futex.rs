@@ -72,10 +72,16 @@ pub(crate) fn wait(word: &FutexWord, expected: u32, deadline: Option<Moment>) ->
     }
 }
 
-pub(crate) fn wake(word: &FutexWord) {
+/// The modelled kernel never refuses.
+pub(crate) fn wake(word: &FutexWord) -> bool {
     let mut sleeping = word.sleeping.lock().unwrap();
     if *sleeping {
         *sleeping = false;
         word.moved.notify_one();
     }
+    true
+}
+
+pub(crate) fn available() -> bool {
+    true
 }

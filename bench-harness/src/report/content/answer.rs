@@ -1,10 +1,18 @@
 //! The answer in a few lines, and the advice for every kind of job with what it rests on.
 
 use super::{
-    super::{record::Report, text::Grid},
+    super::{
+        record::{Cell, Report},
+        table::rows,
+        text::Grid,
+    },
     Block,
 };
-use crate::recommend::{Advice, Verdict, figure};
+use crate::{
+    case::Scenario,
+    recommend::{Advice, Verdict, figure},
+    transport::{self, Topology},
+};
 
 /// The jobs that most readers come with, by the names of their profiles.
 const FIRST: [&str; 4] = [
@@ -14,7 +22,7 @@ const FIRST: [&str; 4] = [
     "many small messages",
 ];
 
-/// The answer: one line for each of the common jobs, and one on how far to believe them.
+/// The answer: one line for each of the common jobs, one on how far to believe them, and how to read the names.
 pub(super) fn lines(report: &Report) -> Vec<Block> {
     let mut lines: Vec<String> = FIRST
         .iter()
@@ -25,33 +33,57 @@ pub(super) fn lines(report: &Report) -> Vec<Block> {
         lines.push("Nothing that was measured answers a question.".to_owned());
     }
     lines.push(trust(report));
-    vec![Block::List(lines)]
+    vec![Block::List(lines), Block::text(key(report))]
 }
 
 fn line(report: &Report, advice: &Advice) -> String {
-    let chosen =
-        advice.cells.first().and_then(|id| report.cells.iter().find(|cell| cell.id == *id));
     let job = capital(&advice.profile);
-    match (advice.verdict, chosen) {
-        (Verdict::None, _) | (_, None) => format!("{job}: {}.", advice.text),
-        (verdict, Some(cell)) => {
-            let why = match verdict {
-                Verdict::Best => "clearly better than everything simpler",
-                Verdict::Simpler => "nothing is clearly better, and this is the simplest",
-                // What else fits may have been measured without coming to rest; the advice says which.
-                Verdict::Only | Verdict::None => {
-                    advice.text.rsplit_once("; ").map_or("nothing else fits", |(_, why)| why)
-                }
-            };
-            format!(
-                "{job}: **{}**, {} {} with {} messages ({why}).",
-                cell.case.row,
-                figure(cell),
-                if cell.case.scenario.more_is_better() { "streamed" } else { "for a round trip" },
-                cell.case.size
-            )
+    let cells = report.cells_named(&advice.cells);
+    let Some((chosen, others)) = cells.split_first().filter(|_| advice.verdict != Verdict::None)
+    else {
+        return format!("{job}: {}.", advice.text);
+    };
+    let level = |cell: &Cell| {
+        transport::find(&cell.case.row.transport).map_or(u8::MAX, |known| known.complexity)
+    };
+    let (what, at) = match chosen.case.scenario {
+        Scenario::Stream => ("Messages of {} stream at", " at"),
+        _ => ("A round trip of {} takes", ""),
+    };
+    let what = what.replace("{}", &chosen.case.size.to_string());
+    let rest = match others.first() {
+        Some(other) => format!(
+            "with {}{},{at} {}{}",
+            other.case.row,
+            if level(other) < level(chosen) { ", the best of the simpler" } else { "" },
+            figure(other),
+            if advice.verdict == Verdict::Simpler { ": no clear difference" } else { "" }
+        ),
+        // What else fits may have been measured without coming to rest; the advice says which.
+        None => {
+            advice.text.rsplit_once("; ").map_or("nothing else fits", |(_, why)| why).to_owned()
+        }
+    };
+    format!("{job}: take **{}**. {what} {}; {rest}.", chosen.case.row, figure(chosen))
+}
+
+/// What the names in the answer mean.
+fn key(report: &Report) -> String {
+    let advised = report.advice.iter().flat_map(|advice| report.cells_named(&advice.cells));
+    let cells: Vec<&Cell> = advised.collect();
+    let mut named: Vec<String> = vec![];
+    for row in rows(&cells) {
+        let Some(known) = transport::find(&row.transport) else { continue };
+        let meaning = format!("`{}`: {}", known.name, known.what);
+        if !named.contains(&meaning) {
+            named.push(meaning);
         }
     }
+    format!(
+        "A name is a transport and what a side does while it waits: `block` sleeps at once, `adaptive` polls for a while \
+         and then sleeps, `spin` polls for ever and keeps a CPU busy. The transports here are {}.",
+        named.join("; ")
+    )
 }
 
 fn trust(report: &Report) -> String {
@@ -82,13 +114,25 @@ pub(super) fn jobs(report: &Report) -> Vec<Block> {
     if !grid.is_empty() {
         blocks.push(Block::table("Advice for each kind of job", grid));
     }
-    blocks.push(Block::text(
+    blocks.push(Block::text(format!(
         "What a job must have decides who may stand; then the figures decide. A transport is called better only if its \
          ratio to the other, taken within each round, has a 95 % interval without 1 (with three rounds: better in each \
-         of them), and exceeds by a tenth what two equal rows of this run differ by. Otherwise the simpler one is \
-         advised: pipe, FIFO, Unix socket, TCP, RPC over a socket, ring, RPC over a ring, in this order.",
-    ));
+         of them), and exceeds by a tenth what the median of two equal rows of this run differs by in 99 of 100 cases. \
+         Otherwise the simpler one is advised, in this order: {}.",
+        order(report)
+    )));
     blocks
+}
+
+/// The transports of the run that can be advised, the simplest first.
+fn order(report: &Report) -> String {
+    let mut known: Vec<_> = transport::known()
+        .iter()
+        .filter(|known| known.topology == Topology::Processes && !known.floor)
+        .filter(|known| report.cells.iter().any(|cell| cell.case.row.transport == known.name))
+        .collect();
+    known.sort_by_key(|known| known.complexity);
+    known.iter().map(|known| known.name).collect::<Vec<_>>().join(", ")
 }
 
 fn capital(text: &str) -> String {

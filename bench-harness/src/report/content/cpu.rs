@@ -7,7 +7,7 @@ use super::{
         table::{Show, grid},
         text::Grid,
     },
-    Block, nothing, shown,
+    Block, nothing, of, shown,
 };
 use crate::{case::Scenario, recommend::figure, units};
 
@@ -25,18 +25,54 @@ pub(super) fn blocks(report: &Report) -> Vec<Block> {
             blocks.push(Block::folded(what, grid));
         }
     }
-    let mut all =
-        Grid::new(["cell", "CPU", "switches because it waited", "switches because it had to"]);
+    for (scenario, what) in [
+        (Scenario::Pingpong, "System calls of both sides for one round trip"),
+        (Scenario::Stream, "System calls of both sides for one streamed message"),
+    ] {
+        let grid = grid(report, scenario, Show::Calls);
+        if of(report, scenario).any(|cell| cell.calls.is_some()) {
+            blocks.push(Block::folded(what, grid));
+        }
+    }
+    let mut all = Grid::new([
+        "cell",
+        "CPU",
+        "initiator",
+        "responder",
+        "switches because it waited",
+        "switches because it had to",
+        "system calls",
+    ]);
     for cell in &report.cells {
+        let per = &cell.per_message;
+        let calls = cell.calls.map(|calls| calls.initiator + calls.responder);
         all.row([
             cell.id.clone(),
-            units::nanos(cell.per_message.cpu_ns),
-            units::significant(cell.per_message.voluntary),
-            units::significant(cell.per_message.involuntary),
+            units::nanos(per.cpu_ns),
+            units::nanos(per.initiator_cpu_ns),
+            units::nanos(per.responder_cpu_ns),
+            units::significant(per.voluntary),
+            units::significant(per.involuntary),
+            calls.map_or_else(|| "–".to_owned(), units::significant),
         ]);
     }
-    blocks.push(Block::folded("Context switches per message, both sides", all));
+    blocks.push(Block::folded("Every cell: processor time, switches, system calls", all));
+    let reasons = uncounted(report);
+    if !reasons.is_empty() {
+        blocks.push(Block::text(format!("Where system calls are missing: {reasons}.")));
+    }
     blocks
+}
+
+/// Why some cells have no count of system calls, each reason once.
+fn uncounted(report: &Report) -> String {
+    let mut reasons: Vec<&str> = vec![];
+    for reason in report.cells.iter().filter_map(|cell| cell.no_calls.as_deref()) {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons.join("; ")
 }
 
 /// Latency against processor time, a panel for each size.
@@ -100,6 +136,7 @@ fn choice(report: &Report) -> Option<Picture> {
             .to_owned(),
         panels,
         table,
+        folded: false,
     })
 }
 

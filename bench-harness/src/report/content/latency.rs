@@ -7,7 +7,9 @@ use super::{
         table::{Show, grid},
         text::Grid,
     },
-    Block, PANELS, nothing, of, rows, shown,
+    Block, PANELS, aside,
+    curves::panels,
+    nothing, of, shown,
 };
 use crate::{
     case::Scenario,
@@ -30,7 +32,11 @@ pub(super) fn blocks(report: &Report) -> Vec<Block> {
         grid(report, Scenario::Pingpong, Show::P99),
     ));
     blocks.extend(spectrum(report).map(Block::Picture));
-    blocks.push(Block::folded("Every cell with its interval and percentiles", every(report)));
+    blocks.push(Block::folded(
+        "Every cell with its interval and percentiles",
+        every(of(report, Scenario::Pingpong)),
+    ));
+    blocks.extend(aside::placements(report, Scenario::Pingpong));
     blocks
 }
 
@@ -43,39 +49,19 @@ fn by_size(report: &Report) -> Option<Picture> {
         cells.iter().flat_map(|cell| [Some(cell.value.median), p99(cell)]).flatten(),
     )?;
     let x = Axis::over("message", Unit::Bytes, cells.iter().map(|cell| cell.case.size.0 as f64))?;
-    let panels = PANELS.iter().filter_map(|(wait, title)| {
-        let here: Vec<&Cell> =
-            cells.iter().copied().filter(|cell| cell.case.row.wait == *wait).collect();
-        let series: Vec<Series> = rows(&here)
-            .into_iter()
-            .map(|row| {
-                let of_row = here.iter().filter(|cell| cell.case.row == *row);
-                Series {
-                    name: row.transport.clone(),
-                    transport: row.transport.clone(),
-                    form: if here.iter().any(|cell| cell.case.row == *row && cell.floor) {
-                        Form::Floor
-                    } else {
-                        Form::Line
-                    },
-                    points: of_row
-                        .map(|cell| Point {
-                            x: cell.case.size.0 as f64,
-                            y: cell.value.median,
-                            high: p99(cell),
-                            open: !cell.converged,
-                            note: format!(
-                                "{}: {}, p99 {}",
-                                cell.id,
-                                figure(cell),
-                                p99(cell).map_or_else(|| "not known".to_owned(), units::nanos)
-                            ),
-                        })
-                        .collect(),
-                }
-            })
-            .collect();
-        (!series.is_empty()).then(|| Panel::Plot(Plot { title: (*title).to_owned(), x, y, series }))
+    let panels = panels(&cells, &[], x, y, |cell| {
+        Some(Point {
+            x: cell.case.size.0 as f64,
+            y: cell.value.median,
+            high: p99(cell),
+            open: !cell.converged,
+            note: format!(
+                "{}: {}, p99 {}",
+                cell.id,
+                figure(cell),
+                p99(cell).map_or_else(|| "not known".to_owned(), units::nanos)
+            ),
+        })
     });
     Some(Picture {
         id: "latency-by-size",
@@ -83,8 +69,9 @@ fn by_size(report: &Report) -> Option<Picture> {
         reading: "Lower is better. The line is the median, the band above it reaches to the 99th percentile; hollow points did not converge. All panels \
                   have the same scale: a row is to be compared with those of its own panel, which wait the same way."
             .to_owned(),
-        panels: panels.collect(),
+        panels,
         table: grid(report, Scenario::Pingpong, Show::Value),
+        folded: false,
     })
 }
 
@@ -147,6 +134,7 @@ fn spectrum(report: &Report) -> Option<Picture> {
             .to_owned(),
         panels: panels.collect(),
         table,
+        folded: false,
     })
 }
 
@@ -156,7 +144,8 @@ pub(crate) fn percent(nines: f64) -> String {
     format!("p{}", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-fn every(report: &Report) -> Grid {
+/// Each cell with all that is known of its latencies.
+pub(super) fn every<'a>(cells: impl Iterator<Item = &'a Cell>) -> Grid {
     let mut grid = Grid::new([
         "cell",
         "median",
@@ -168,7 +157,7 @@ fn every(report: &Report) -> Grid {
         "max",
         "samples",
     ]);
-    for cell in of(report, Scenario::Pingpong) {
+    for cell in cells {
         let p = &cell.percentiles;
         let show =
             |value: Option<u64>| value.map_or_else(|| "–".to_owned(), |ns| units::nanos(ns as f64));

@@ -4,31 +4,44 @@ use super::{
     super::{record::Report, text::Grid},
     Block,
 };
+use crate::repeat;
 
 pub(super) fn machine(report: &Report) -> Vec<Block> {
     let host = &report.host;
     let mut grid = Grid::new(["what", "value"]);
-    let unknown = || "unknown".to_owned();
-    let number = |value: Option<u64>| value.map_or_else(unknown, |value| value.to_string());
+    let or_why = |value: Option<String>, field: &str| {
+        value.unwrap_or_else(|| match host.unknown.get(field) {
+            Some(reason) => format!("unknown ({reason})"),
+            None => "unknown".to_owned(),
+        })
+    };
+    let number = |value: Option<u64>, field| or_why(value.map(|value| value.to_string()), field);
     let mut row = |what: &str, value: String| grid.row([what.to_owned(), value]);
-    row("CPU", host.cpu.clone().unwrap_or_else(unknown));
+    row("CPU", or_why(host.cpu.clone(), "cpu"));
     row(
         "CPUs online / allowed",
-        format!("{} / {}", number(host.cpus_online.map(|n| n as u64)), host.cpus_allowed.len()),
+        format!(
+            "{} / {}",
+            number(host.cpus_online.map(|n| n as u64), "cpus_online"),
+            host.cpus_allowed.len()
+        ),
     );
     row("caches of CPU 0", host.caches.join("; "));
     row("hypervisor", if host.hypervisor { "yes" } else { "no" }.to_owned());
-    row("SMT", host.smt.clone().unwrap_or_else(unknown));
-    row("frequency governor", host.governor.clone().unwrap_or_else(unknown));
-    row("memory", host.memory_kib.map_or_else(unknown, |kib| format!("{} MiB", kib >> 10)));
-    row("kernel", host.kernel.clone().unwrap_or_else(unknown));
-    row("clock source", host.clocksource.clone().unwrap_or_else(unknown));
-    row("largest pipe", number(host.pipe_max_size));
+    row("SMT", or_why(host.smt.clone(), "smt"));
+    row("frequency governor", or_why(host.governor.clone(), "governor"));
+    row("memory", or_why(host.memory_kib.map(|kib| format!("{} MiB", kib >> 10)), "memory_kib"));
+    row("kernel", or_why(host.kernel.clone(), "kernel"));
+    row("clock source", or_why(host.clocksource.clone(), "clocksource"));
+    row("largest pipe", number(host.pipe_max_size, "pipe_max_size"));
     row(
         "largest socket buffers (receive, send)",
-        format!("{}, {}", number(host.rmem_max), number(host.wmem_max)),
+        format!("{}, {}", number(host.rmem_max, "rmem_max"), number(host.wmem_max, "wmem_max")),
     );
-    let load = |load: Option<f64>| load.map_or_else(unknown, |load| format!("{load:.2}"));
+    for (name, value) in &host.limits {
+        row(name, value.clone());
+    }
+    let load = |load: Option<f64>| or_why(load.map(|load| format!("{load:.2}")), "load");
     row("load before / after", format!("{} / {}", load(host.load_before), load(host.load_after)));
     if let Some(shares) = host.shares {
         row("processor time stolen by the hypervisor", format!("{:.2} %", shares.steal * 100.0));
@@ -46,10 +59,26 @@ pub(super) fn repeat(report: &Report) -> Vec<Block> {
     let commit = report.build.commit.as_deref().unwrap_or("COMMIT");
     let mut blocks = vec![Block::Commands(vec![
         format!("git checkout {}", commit.trim_end_matches("-dirty")),
-        format!("cargo run --release -p bench-harness -- {}", report.run.arguments.join(" ")),
+        "cargo build --release -p bench-harness".to_owned(),
+        format!("target/release/ipc-bench {}", report.run.arguments.join(" ")),
     ])];
     if commit.ends_with("-dirty") {
         blocks.push(Block::text("The sources had changes that no commit holds."));
+    }
+    let mut advice = Grid::new(["job", "measures again what its advice rests on"]);
+    for line in report.advice.iter().filter(|line| !line.cells.is_empty()) {
+        let command = repeat::command(report, &report.cells_named(&line.cells));
+        advice.row([line.profile.clone(), format!("`{command}`")]);
+    }
+    if !advice.is_empty() {
+        blocks.push(Block::table("Each advice", advice));
+    }
+    let mut cells = Grid::new(["cell", "measures it again"]);
+    for cell in &report.cells {
+        cells.row([cell.id.clone(), format!("`{}`", repeat::command(report, &[cell]))]);
+    }
+    if !cells.is_empty() {
+        blocks.push(Block::folded("Each cell", cells));
     }
     blocks
 }

@@ -4,12 +4,16 @@
 //! section that this run has nothing for stays and says so, because a gap that is not named reads like a result.
 
 mod answer;
+mod aside;
 mod cpu;
+mod curves;
 mod latency;
 mod limits;
 mod losses;
 mod machine;
 mod method;
+mod rare;
+mod setup;
 mod throughput;
 mod trust;
 
@@ -20,7 +24,7 @@ use super::{
     record::{Cell, Report},
     text::Grid,
 };
-use crate::case::{Row, Scenario, Wait};
+use crate::case::{Scenario, Wait};
 
 /// One numbered part of the report.
 #[derive(Debug)]
@@ -76,6 +80,8 @@ pub(crate) fn sections(report: &Report) -> Vec<Section> {
         section("latency", "Latency", latency::blocks(report)),
         section("throughput", "Throughput", throughput::blocks(report)),
         section("cpu", "Processor time", cpu::blocks(report)),
+        section("rare", "Rare and paced messages", rare::blocks(report)),
+        section("setup", "Setting up", setup::blocks(report)),
         section("losses", "Where the ring loses", losses::blocks(report)),
         section("limits", "What is not measured", limits::blocks(report)),
         section("method", "Method and known bias", method::blocks(report)),
@@ -122,17 +128,6 @@ fn of(report: &Report, scenario: Scenario) -> impl Iterator<Item = &Cell> {
 /// The cells of a scenario that pictures show: those that ran right, each row once.
 fn shown(report: &Report, scenario: Scenario) -> Vec<&Cell> {
     of(report, scenario).filter(|cell| cell.case.row.replica == 0 && cell.fault.is_none()).collect()
-}
-
-/// The rows of some cells in their order, each once.
-fn rows<'a>(cells: &[&'a Cell]) -> Vec<&'a Row> {
-    let mut rows: Vec<&Row> = Vec::new();
-    for cell in cells {
-        if !rows.contains(&&cell.case.row) {
-            rows.push(&cell.case.row);
-        }
-    }
-    rows
 }
 
 /// A panel for each way of waiting, so that no picture puts what sleeps beside what spins.

@@ -2,18 +2,16 @@
 
 use super::{
     super::{
-        picture::{Axis, Form, Panel, Picture, Plot, Point, Series, Unit},
+        picture::{Axis, Picture, Point, Unit},
         record::{Cell, Report},
         table::{Show, grid},
         text::Grid,
     },
-    Block, PANELS, nothing, of, rows, shown,
+    Block, aside,
+    curves::panels,
+    nothing, of, shown,
 };
-use crate::{
-    case::{Scenario, Wait},
-    recommend::figure,
-    units,
-};
+use crate::{case::Scenario, recommend::figure, units};
 
 pub(super) fn blocks(report: &Report) -> Vec<Block> {
     if of(report, Scenario::Stream).next().is_none() {
@@ -34,6 +32,8 @@ pub(super) fn blocks(report: &Report) -> Vec<Block> {
         ]);
     }
     blocks.push(Block::folded("Every cell with its interval", all));
+    blocks.extend(aside::placements(report, Scenario::Stream));
+    blocks.extend(aside::buffers(report));
     blocks
 }
 
@@ -41,37 +41,16 @@ fn by_size(report: &Report) -> Option<Picture> {
     let cells = shown(report, Scenario::Stream);
     let y = Axis::over("rate", Unit::Rate, cells.iter().map(|cell| cell.value.median))?;
     let x = Axis::over("message", Unit::Bytes, cells.iter().map(|cell| cell.case.size.0 as f64))?;
-    let line = |here: &[&Cell], form| -> Vec<Series> {
-        let series = rows(here).into_iter().map(|row| Series {
-            name: row.transport.clone(),
-            transport: row.transport.clone(),
-            form,
-            points: here
-                .iter()
-                .filter(|cell| cell.case.row == *row)
-                .map(|cell| Point {
-                    x: cell.case.size.0 as f64,
-                    y: cell.value.median,
-                    high: None,
-                    open: !cell.converged,
-                    note: format!("{}: {}", cell.id, figure(cell)),
-                })
-                .collect(),
-        });
-        series.collect()
-    };
     let (floors, real): (Vec<&Cell>, Vec<&Cell>) = cells.into_iter().partition(|cell| cell.floor);
-    let panel = |wait: Wait, title: &str| {
-        let here: Vec<&Cell> =
-            real.iter().copied().filter(|cell| cell.case.row.wait == wait).collect();
-        if here.is_empty() {
-            return None;
-        }
-        // The ceilings wait for nobody, so they hold for every panel.
-        let mut series = line(&floors, Form::Floor);
-        series.extend(line(&here, Form::Line));
-        Some(Panel::Plot(Plot { title: title.to_owned(), x, y, series }))
-    };
+    let panels = panels(&real, &floors, x, y, |cell| {
+        Some(Point {
+            x: cell.case.size.0 as f64,
+            y: cell.value.median,
+            high: None,
+            open: !cell.converged,
+            note: format!("{}: {}", cell.id, figure(cell)),
+        })
+    });
     Some(Picture {
         id: "throughput-by-size",
         title: "Throughput by message size".to_owned(),
@@ -79,7 +58,8 @@ fn by_size(report: &Report) -> Option<Picture> {
                   (memcpy), and copying in and out by two processes that hardly meet (relay), which needs both CPUs \
                   undisturbed."
             .to_owned(),
-        panels: PANELS.iter().filter_map(|(wait, title)| panel(*wait, title)).collect(),
+        panels,
         table: grid(report, Scenario::Stream, Show::Value),
+        folded: false,
     })
 }

@@ -69,63 +69,76 @@ fn floors(report: &Report) -> Grid {
     grid
 }
 
-/// The rounds of the blocks that most of the advice rests on.
+/// The rounds of the blocks that the advice rests on.
 fn rounds(report: &Report) -> Option<Picture> {
-    let mut blocks: Vec<_> =
-        report.advice.iter().map(|advice| (advice.scenario, advice.size)).collect();
+    let asked: Vec<&str> = report
+        .advice
+        .iter()
+        .filter_map(|advice| advice.cells.first())
+        .map(String::as_str)
+        .collect();
+    let mut blocks: Vec<_> = report
+        .cells
+        .iter()
+        .filter(|cell| asked.contains(&cell.id.as_str()))
+        .map(|cell| cell.case.block())
+        .collect();
     blocks.sort_unstable();
     blocks.dedup();
     let most = report.cells.iter().map(|cell| cell.rounds.len()).max().unwrap_or(0);
     let head = ["cell".to_owned(), "median".to_owned()];
     let mut grid = Grid::new(head.into_iter().chain((1..=most).map(|n| format!("round {n}"))));
     let mut panels = Vec::new();
-    for (scenario, size) in blocks {
+    for block in blocks {
+        let (scenario, pace, size, ..) = block;
         let cells: Vec<&Cell> = report
             .cells
             .iter()
-            .filter(|cell| cell.case.scenario == scenario && cell.case.size == size)
-            .filter(|cell| cell.fault.is_none() && report.main(cell))
+            .filter(|cell| cell.case.block() == block && cell.fault.is_none())
             .collect();
         let values = |cell: &Cell| {
             cell.rounds.iter().flatten().map(|round| round.value).collect::<Vec<f64>>()
         };
-        let (title, unit) = match scenario {
-            Scenario::Stream => ("rate", Unit::Rate),
-            Scenario::Pingpong | Scenario::IdleWake => ("round trip", Unit::Nanos),
-            Scenario::Paced => ("from due to arrived", Unit::Nanos),
-            Scenario::Setup => ("until the first answer", Unit::Nanos),
+        let (name, title, unit) = match scenario {
+            Scenario::Stream => ("Stream", "rate", Unit::Rate),
+            Scenario::Pingpong => ("Ping-pong", "round trip", Unit::Nanos),
+            Scenario::IdleWake => ("After a silence", "round trip", Unit::Nanos),
+            Scenario::Paced => ("Paced", "due until arrived", Unit::Nanos),
+            Scenario::Setup => ("Set-up", "until the first answer", Unit::Nanos),
         };
         let show = |value| scenario.figure(value);
         let all: Vec<f64> = cells.iter().flat_map(|cell| values(cell)).collect();
         let Some(axis) = Axis::over(title, unit, all) else { continue };
-        for cell in &cells {
+        let mut rows = vec![];
+        for row in table::rows(&cells) {
+            let Some(cell) = cells.iter().find(|cell| cell.case.row == *row) else { continue };
             let rounds = cell.rounds.iter().map(|round| {
                 round.as_ref().map_or_else(|| "–".to_owned(), |round| show(round.value))
             });
             let middle = format!("{}{}", mark(cell), show(cell.value.median));
             grid.row([cell.id.clone(), middle].into_iter().chain(rounds));
+            rows.push(Strip {
+                name: row.to_string(),
+                transport: row.transport.clone(),
+                values: values(cell),
+                median: cell.value.median,
+                low: cell.value.low,
+                high: cell.value.high,
+                open: !cell.converged,
+            });
         }
-        let rows = cells.iter().map(|cell| Strip {
-            name: cell.case.row.to_string(),
-            transport: cell.case.row.transport.clone(),
-            values: values(cell),
-            median: cell.value.median,
-            low: cell.value.low,
-            high: cell.value.high,
-            open: !cell.converged,
-        });
-        let title =
-            format!("{}, {size}", if scenario.more_is_better() { "Stream" } else { "Ping-pong" });
-        panels.push(Panel::Strips(Strips { title, axis, rows: rows.collect() }));
+        let pace = pace.map_or_else(String::new, |pace| format!(" of {}", table::words(pace)));
+        panels.push(Panel::Strips(Strips { title: format!("{name}{pace}, {size}"), axis, rows }));
     }
     (!panels.is_empty()).then(|| Picture {
         id: "rounds",
         title: "Round by round".to_owned(),
         reading: "Each dot is one round, the bar is the median with its 95 % interval. A row whose dots lie far apart, \
-                  drawn hollow, decides nothing; rows marked #2 are second copies of the row above of that name, so \
-                  the distance between the two is noise."
+                  drawn hollow, decides nothing; rows marked #2 are second copies of the row of that name, so the \
+                  distance between the two is noise."
             .to_owned(),
         panels,
         table: grid,
+        folded: true,
     })
 }

@@ -5,6 +5,7 @@
 
 mod ink;
 mod markup;
+mod names;
 mod plot;
 mod scale;
 mod strips;
@@ -92,6 +93,15 @@ fn folded(summary: &str, title: &str, grid: &Grid, tables: &mut usize) -> String
 }
 
 fn figure(picture: &Picture, tables: &mut usize) -> String {
+    let figure = drawn(picture, tables);
+    if !picture.folded {
+        return figure;
+    }
+    let summary = escape(&picture.title);
+    format!("<details class=\"more\">\n<summary>{summary}</summary>\n{figure}</details>\n")
+}
+
+fn drawn(picture: &Picture, tables: &mut usize) -> String {
     let id = picture.id;
     let mut text = format!(
         "<figure id=\"{id}\">\n<figcaption><h3>{}</h3><p>{}</p></figcaption>\n<div class=\"panels{}\">\n",

@@ -31,7 +31,7 @@ impl Scale {
         let Axis { low, high, unit, .. } = self.axis;
         let within = |value: &f64| *value >= low * 0.999 && *value <= high * 1.001;
         let values: Vec<f64> = match unit {
-            Unit::Bytes => {
+            Unit::Bytes | Unit::Gap | Unit::Messages => {
                 let mut values = used.to_vec();
                 values.sort_by(f64::total_cmp);
                 values.dedup();
@@ -58,16 +58,10 @@ fn round_values(low: f64, high: f64) -> Vec<f64> {
 }
 
 fn words(unit: Unit, value: f64) -> String {
-    // `1.00 µs` is a measurement, `1 µs` a place on an axis.
-    let plain = |text: String| match text.split_once(' ') {
-        Some((number, unit)) if number.contains('.') => {
-            format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
-        }
-        _ => text,
-    };
     match unit {
-        Unit::Nanos => plain(units::nanos(value)),
-        Unit::Rate => plain(units::rate(value)),
+        Unit::Nanos | Unit::Gap => units::plain(&units::nanos(value)),
+        Unit::Rate => units::plain(&units::rate(value)),
+        Unit::Messages => format!("{}/s", units::count(value as u32)),
         Unit::Bytes => Size(value as usize).to_string(),
         Unit::Nines => percent(value),
     }

@@ -12,15 +12,19 @@ use super::{
 
 const ROW: f64 = 17.0;
 const TOP: f64 = 10.0;
+/// Where the axis begins, at least.
 const LEFT: f64 = 132.0;
 const RIGHT: f64 = 384.0;
-/// Width of a letter beside the axis, at most.
+/// Width of a letter beside the axis, and of one of a name, at most.
 const TICK_LETTER: f64 = 6.5;
+const NAME_LETTER: f64 = 7.0;
 
 /// Draws `strips` as one SVG with this id.
 pub(super) fn draw(strips: &Strips, id: &str, picture: &str) -> String {
     let bottom = TOP + ROW * strips.rows.len() as f64 + 4.0;
-    let scale = Scale::new(strips.axis, LEFT, RIGHT);
+    let longest = strips.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
+    let left = LEFT.max(12.0 + NAME_LETTER * longest as f64);
+    let scale = Scale::new(strips.axis, left, RIGHT);
     let words = format!(
         "{} of each round on a logarithmic axis, for {}. The figures are in the table below.",
         strips.axis.title,
@@ -52,7 +56,7 @@ pub(super) fn draw(strips: &Strips, id: &str, picture: &str) -> String {
             "<text class=\"name {class}\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\
              <path class=\"range {class}\" d=\"M{:.1} {y:.1}H{:.1}\"/>\
              <path class=\"range {class}\" d=\"M{:.1} {:.1}v8\"/>",
-            LEFT - 10.0,
+            left - 10.0,
             y + 4.0,
             escape(&row.name),
             scale.place(row.low),
@@ -71,7 +75,7 @@ pub(super) fn draw(strips: &Strips, id: &str, picture: &str) -> String {
     let _ = writeln!(
         svg,
         "<text class=\"axis\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-        f64::midpoint(LEFT, RIGHT),
+        f64::midpoint(left, RIGHT),
         bottom + 33.0,
         escape(strips.axis.title)
     );

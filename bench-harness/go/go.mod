@@ -1,0 +1,3 @@
+module ipcbench
+
+go 1.21
