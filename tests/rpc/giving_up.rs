@@ -1,7 +1,7 @@
 //! Deadlines, cancellation, abandonment: who leaves, leaves nothing behind and holds nobody up.
 
 use std::{
-    io::Read,
+    io::{Read, Write},
     net::Shutdown,
     panic::{self, AssertUnwindSafe},
     thread,
@@ -128,10 +128,10 @@ fn replied<T>(
     let options = deadline.map_or(none.clone(), |deadline| none.deadline(deadline));
     thread::scope(|threads| {
         let server = threads.spawn(move || {
-            let mut number = [0; 5];
-            // Nothing comes of a call that was out of time before it could be sent.
-            if reader.read_exact(&mut number).is_ok() {
-                reply_to(&number[4..], &[9], &mut writer);
+            let mut head = [0; 5];
+            // Nothing comes of a call that was out of time before it could be sent, and nobody takes what comes after a close.
+            if reader.read_exact(&mut head).is_ok() {
+                let _ = writer.write_all(&[3, 0, 0, 0, head[4], 0, 9]);
             }
             reader
         });

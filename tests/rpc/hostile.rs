@@ -4,9 +4,10 @@ use std::{
     io::{Read, Write},
     os::unix::net::UnixStream,
     thread,
+    time::Duration,
 };
 
-use ringpipe::rpc::{CallError, Client, Codec, Connection, Limits, Server, gob::Encoder};
+use ringpipe::rpc::{CallError, Client, Codec, Connection, Limits, Server, Service, gob::Encoder};
 
 use crate::setup::{
     Args, Bare, CODECS, Gate, Scene, Transport, against_bare, arith, everywhere, read_all,
@@ -201,6 +202,91 @@ fn an_announced_length_allots_nothing() {
             }
         }
     });
+}
+
+/// Requests of a method, with an id where the codec has any, and with a body of so many bytes.
+fn requests(codec: Codec, asked: &[(&str, &str, usize)]) -> Vec<u8> {
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Request<'a> {
+        service_method: &'a str,
+        seq: u64,
+    }
+    let mut bytes = Vec::new();
+    let mut gob = Encoder::new(Vec::new());
+    for &(method, id, size) in asked {
+        match codec {
+            Codec::Bin => {
+                let length = [method.len() as u8 | 0x80, (method.len() >> 7) as u8 | 0x80];
+                let length = [&length[..], &[(method.len() >> 14) as u8]].concat();
+                let parts = [&[1], &length[..], method.as_bytes(), &vec![0; size]];
+                write_frame(&mut bytes, &parts.concat());
+            }
+            Codec::Json => {
+                let text = "x".repeat(size);
+                write!(bytes, "{{\"method\":{method:?},\"params\":[{text:?}],\"id\":{id:?}}}")
+                    .unwrap();
+            }
+            _ => {
+                gob.encode(&Request { service_method: method, seq: 1 }).unwrap();
+                gob.encode(&"x".repeat(size)).unwrap();
+            }
+        }
+    }
+    bytes.extend(gob.into_inner());
+    bytes
+}
+
+#[test]
+fn calls_that_wait_their_turn_are_bounded_whatever_a_client_makes_large() {
+    const LIMIT: usize = 1 << 20;
+    const LARGE: usize = 100_000;
+    // What waits, what is half read, and what the socket holds.
+    const MOST: usize = 8 * LIMIT;
+    let large = "x".repeat(LARGE);
+    let cases = [
+        ("body", ("Arith.Echo", "1", LARGE)),
+        ("name", (&*format!("Arith.{large}"), "1", 1)),
+        ("id", ("Arith.Echo", &*large, 1)),
+    ];
+    let mut held = 0;
+    for codec in CODECS {
+        for (what, request) in cases {
+            if what == "id" && codec != Codec::Json {
+                continue;
+            }
+            held += 1;
+            let first = requests(codec, &[("Arith.Text", "0", 1)]);
+            let more = requests(codec, &[("Arith.Text", "0", 1), request])[first.len()..].to_vec();
+            watched(&format!("{codec}, large {what}"), move || {
+                let server = Server::with_limits(Limits::default().message(LIMIT).in_flight(1));
+                let gate = std::sync::Arc::new(Gate::default());
+                let held_up = gate.clone();
+                let service = Service::new("Arith").method("Text", move |_: String| {
+                    held_up.pass();
+                    Ok::<_, String>(1)
+                });
+                server.register(service).unwrap();
+                let (mut ours, theirs) = UnixStream::pair().unwrap();
+                let serving = {
+                    let server = server.clone();
+                    thread::spawn(move || server.serve(Connection::from(theirs), codec))
+                };
+                ours.write_all(&first).unwrap();
+                gate.wait_for(1);
+                ours.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+                let mut taken = 0;
+                while taken <= MOST && ours.write_all(&more).is_ok() {
+                    taken += more.len();
+                }
+                assert!(taken <= MOST, "{taken} bytes wait for one call to end");
+                gate.open();
+                drop(ours);
+                serving.join().unwrap();
+            });
+        }
+    }
+    eprintln!("{held} kinds of requests");
 }
 
 fn resident() -> usize {

@@ -83,6 +83,18 @@ pub(crate) enum ReplyTo {
     Gob(String, u64),
 }
 
+impl ReplyTo {
+    /// How much of what the client sent it holds.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Number(_) => 0,
+            Self::Json(id) => id.get().len(),
+            #[cfg(feature = "gob")]
+            Self::Gob(method, _) => method.len(),
+        }
+    }
+}
+
 /// A request whose frame lies in the buffer.
 #[derive(Debug)]
 pub(crate) struct Request {

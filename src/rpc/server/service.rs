@@ -155,6 +155,12 @@ impl Method {
         self.index != MISSING && self.name.as_bytes() == name
     }
 
+    /// How much of memory is held for one call of it: what stands for a missing method lives as long as its call.
+    pub(super) fn held(&self) -> usize {
+        // Its name, and the text with it that the caller is told.
+        if self.index == MISSING { size_of::<Self>() + 2 * self.name.len() } else { 0 }
+    }
+
     pub(super) fn index(&self) -> u32 {
         self.index
     }

@@ -77,8 +77,9 @@ struct Job {
 }
 
 impl Job {
+    /// What it holds in memory: whatever of it the client chose the size of.
     fn bytes(&self) -> usize {
-        self.body.len() + size_of::<Self>()
+        self.body.len() + self.to.len() + self.method.held() + size_of::<Self>()
     }
 }
 
