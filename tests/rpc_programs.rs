@@ -326,6 +326,37 @@ fn a_hostile_client_ends_no_server_and_leaves_nothing_on_stderr() {
 }
 
 #[test]
+fn a_server_that_is_told_to_end_does_so_in_the_middle_of_its_methods() {
+    for address in addresses() {
+        let server = arith_server(&address, "bin");
+        let client = Client::dial(&server.address.parse().unwrap(), Codec::Bin).unwrap();
+        let calls: Vec<_> =
+            (0..8).map(|_| client.start::<_, i64>("Arith.SleepMilli", &600_000_i64)).collect();
+        // Answered after they were read.
+        let bytes = ringpipe::rpc::Bytes::from(vec![1]);
+        let _: ringpipe::rpc::Bytes = client.call("Arith.Echo", &bytes).unwrap();
+        assert_eq!(server.end(), "");
+        for call in calls {
+            call.wait().unwrap_err();
+        }
+    }
+}
+
+#[test]
+fn fields_that_a_client_leaves_out_are_zero_as_they_are_in_go() {
+    for field in [r#"{"B":8}"#, "{}"] {
+        let server = arith_server("tcp:127.0.0.1:0", "json");
+        let mut stream = std::net::TcpStream::connect(server.for_go()[1]).unwrap();
+        write!(stream, r#"{{"method":"Arith.Multiply","params":[{field}],"id":1}}"#).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert_eq!(reply, "{\"id\":1,\"result\":0,\"error\":null}\n");
+        assert_eq!(server.end(), "");
+    }
+}
+
+#[test]
 fn a_killed_server_ends_each_call_in_flight_once() {
     for codec in ["bin", "json", "gob"] {
         for address in addresses() {
