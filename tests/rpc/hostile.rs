@@ -1,8 +1,10 @@
 //! Peers that do not keep to the protocol.
 
 use std::{
+    collections::HashSet,
     io::{Read, Write},
     os::unix::net::UnixStream,
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -237,6 +239,15 @@ fn requests(codec: Codec, asked: &[(&str, &str, usize)]) -> Vec<u8> {
     bytes
 }
 
+/// A service whose one method takes any text and waits at the gate.
+fn text_service(gate: &Arc<Gate>) -> Service {
+    let gate = Arc::clone(gate);
+    Service::new("Arith").method("Text", move |_: String| {
+        gate.pass();
+        Ok::<_, String>(1)
+    })
+}
+
 #[test]
 fn calls_that_wait_their_turn_are_bounded_whatever_a_client_makes_large() {
     const LIMIT: usize = 1 << 20;
@@ -261,12 +272,7 @@ fn calls_that_wait_their_turn_are_bounded_whatever_a_client_makes_large() {
             watched(&format!("{codec}, large {what}"), move || {
                 let server = Server::with_limits(Limits::default().message(LIMIT).in_flight(1));
                 let gate = std::sync::Arc::new(Gate::default());
-                let held_up = gate.clone();
-                let service = Service::new("Arith").method("Text", move |_: String| {
-                    held_up.pass();
-                    Ok::<_, String>(1)
-                });
-                server.register(service).unwrap();
+                server.register(text_service(&gate)).unwrap();
                 let (mut ours, theirs) = UnixStream::pair().unwrap();
                 let serving = {
                     let server = server.clone();
@@ -381,10 +387,16 @@ fn a_server_that_sends_no_replies_but_garbage_is_left() {
         thread::scope(|threads| {
             // Ends because the client hangs up.
             threads.spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
-            let call = client.start::<_, i64>("A.B", &1);
+            let calls: Vec<_> = (0..5).map(|n| client.start::<_, i64>("A.B", &n)).collect();
             threads.spawn(move || drop(writer.write_all(&[0xf0; 64])));
-            let error = call.wait().unwrap_err();
-            assert!(matches!(error, CallError::Garbage(_)), "{error:?}");
+            let reasons: HashSet<_> = calls
+                .into_iter()
+                .map(|call| match call.wait().unwrap_err() {
+                    CallError::Garbage(reason) => reason,
+                    error => panic!("{error:?}"),
+                })
+                .collect();
+            assert_eq!(reasons.len(), 1, "the first reason is that of all: {reasons:?}");
             let later = client.call::<_, i64>("A.B", &1).unwrap_err();
             assert!(matches!(later, CallError::ShutDown), "{later:?}");
         });
@@ -394,7 +406,31 @@ fn a_server_that_sends_no_replies_but_garbage_is_left() {
 #[test]
 fn a_client_that_half_closes_gets_the_replies_of_calls_in_flight() {
     everywhere(|scene| {
+        // Both are being executed when their client ends its direction.
         let codec = scene.codec;
+        let server = Server::new();
+        let gate = Arc::new(Gate::default());
+        server.register(text_service(&gate)).unwrap();
+        let (theirs, Bare { mut reader, mut writer }) = against_bare(scene.transport);
+        let asked = requests(codec, &[("Arith.Text", "1", 1), ("Arith.Text", "2", 1)]);
+        thread::scope(|threads| {
+            let serving = threads.spawn(|| server.serve(theirs, codec));
+            writer.write_all(&asked).unwrap();
+            gate.wait_for(2);
+            drop(writer);
+            let answered = threads.spawn(move || read_all(&mut reader));
+            gate.open();
+            serving.join().unwrap();
+            let said = answered.join().unwrap();
+            let replies = match codec {
+                Codec::Bin => said.chunks(7).filter(|reply| reply[4..] == [1, 0, 2]).count(),
+                Codec::Json => said.split(|&byte| byte == b'\n').count() - 1,
+                // The name of the method, once in each reply.
+                _ => said.windows(10).filter(|part| part == b"Arith.Text").count(),
+            };
+            assert_eq!(replies, 2, "{said:?}");
+        });
+        // And what is quick comes byte for byte.
         let answer = feed(&arith_server(), scene.transport, codec, &recorded(codec));
         match codec {
             Codec::Json => {

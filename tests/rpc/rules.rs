@@ -250,6 +250,12 @@ fn completions_announce_each_started_call_once() {
 }
 
 #[test]
+fn a_queue_that_can_hold_nothing_is_refused_at_once() {
+    assert!(Completions::new(0).is_err());
+    assert!(Completions::new(1).is_ok());
+}
+
+#[test]
 fn a_full_completion_queue_holds_nobody_up_and_loses_no_result() {
     everywhere(|scene| {
         let done = Completions::new(3).unwrap();
