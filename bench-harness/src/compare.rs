@@ -89,13 +89,15 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Exit> {
     let mut out = stdout().lock();
     write!(out, "{}", screen(&a, &b, &pairs))?;
     out.flush()?;
-    Ok(exit(&pairs, args.fail_above.is_some()))
+    // What has no figure is in no pair.
+    let unmeasured = |report: &Report| report.skipped.iter().any(|skip| skip.fault.is_some());
+    Ok(exit(&pairs, unmeasured(&a) || unmeasured(&b), args.fail_above.is_some()))
 }
 
-fn exit(pairs: &[Pair<'_>], strict: bool) -> Exit {
+fn exit(pairs: &[Pair<'_>], wrong: bool, strict: bool) -> Exit {
     // A floor is the machine's, so what became of it is no fault of a transport.
     let any = |change| pairs.iter().any(|pair| pair.change == change && !pair.a.floor);
-    if any(Change::Wrong) {
+    if wrong || any(Change::Wrong) {
         Exit::WrongByte
     } else if strict && any(Change::Worse) {
         Exit::Threshold
@@ -364,14 +366,18 @@ mod tests {
     fn only_a_threshold_that_was_named_ends_with_3_and_a_wrong_byte_always_with_5() {
         let (a, b) = (run("pingpong pipe/block", 100.0), run("pingpong pipe/block", 130.0));
         let worse = pairs(&a, &b, 1.1);
-        assert_eq!((exit(&worse, false), exit(&worse, true)), (Exit::Fine, Exit::Threshold));
-        assert_eq!(exit(&pairs(&b, &a, 1.1), true), Exit::Fine);
+        assert_eq!(
+            (exit(&worse, false, false), exit(&worse, false, true)),
+            (Exit::Fine, Exit::Threshold)
+        );
+        assert_eq!(exit(&pairs(&b, &a, 1.1), false, true), Exit::Fine);
         let floor = (run("pingpong flag/spin", 100.0), run("pingpong flag/spin", 200.0));
-        assert_eq!(exit(&pairs(&floor.0, &floor.1, 1.1), true), Exit::Fine);
+        assert_eq!(exit(&pairs(&floor.0, &floor.1, 1.1), false, true), Exit::Fine);
         let mut wrong = b.clone();
         wrong.cells[0].fault =
             Some(crate::pattern::Fault { message: 0, offset: 0, expected: 1, found: 2 });
-        assert_eq!(exit(&pairs(&a, &wrong, 1.1), false), Exit::WrongByte);
+        assert_eq!(exit(&pairs(&a, &wrong, 1.1), false, false), Exit::WrongByte);
+        assert_eq!(exit(&pairs(&b, &a, 1.1), true, false), Exit::WrongByte);
     }
 
     #[test]

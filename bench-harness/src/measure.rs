@@ -142,7 +142,7 @@ fn show(report: &Report, folder: Option<&Path>, json: bool) -> Result<()> {
 
 /// The worst of what happened decides.
 fn verdict(report: &Report, early: Option<Early>, strict: bool) -> Exit {
-    if report.corrupt() {
+    if !report.wrong().is_empty() {
         Exit::WrongByte
     } else if early == Some(Early::Interrupted) {
         Exit::Interrupted

@@ -148,14 +148,17 @@ pub(crate) fn factors(a: &[f64], b: &[f64]) -> Vec<f64> {
 
 /// Cells without a figure, with the reason.
 pub(crate) fn skipped(plan: &Plan, outcome: &Outcome) -> Vec<Omitted> {
-    let planned = plan
-        .skipped
-        .iter()
-        .map(|skip| Omitted { cell: skip.cell.clone(), reason: skip.reason.clone() });
+    let planned = plan.skipped.iter().map(|skip| Omitted {
+        cell: skip.cell.clone(),
+        reason: skip.reason.clone(),
+        fault: None,
+    });
     let stopped = outcome.stopped.iter().filter_map(|(case, stop)| match stop {
-        Stop::Unavailable(reason) | Stop::Failed(reason) => {
-            Some(Omitted { cell: plan.cases[*case].id(), reason: reason.clone() })
-        }
+        Stop::Unavailable(reason) | Stop::Failed(reason) => Some(Omitted {
+            cell: plan.cases[*case].id(),
+            reason: reason.clone(),
+            fault: outcome.faults.get(case).cloned(),
+        }),
         Stop::Wrong(_) | Stop::Interrupted => None,
     });
     planned.chain(stopped).collect()
@@ -188,9 +191,8 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
                 .to_owned(),
         );
     }
-    for cell in report.cells.iter().filter(|cell| cell.fault.is_some()) {
-        warnings
-            .push(format!("{}: a message did not arrive as it was sent; do not use it", cell.id));
+    for cell in report.wrong() {
+        warnings.push(format!("{cell}: a message did not arrive as it was sent; do not use it"));
     }
     if let Some(why) = &report.run.incomplete {
         warnings.push(format!("incomplete: {why}"));
@@ -347,6 +349,26 @@ mod tests {
             assert_eq!(cell(id).calls, None);
         }
         assert_eq!(cell("stream/64B/unix/spin").fault, Some(fault));
+    }
+
+    #[test]
+    fn a_wrong_byte_before_the_first_sample_is_not_lost_with_the_cell() {
+        let plan = Plan::new(&config(&["pipe", "unix"], 3));
+        let wrong = plan.cases.iter().position(|case| case.id() == "stream/64B/unix/spin").unwrap();
+        let mut outcome = outcome(&plan, [100.0; 3]);
+        outcome.samples[wrong].fill(None);
+        let fault = crate::pattern::Fault { message: 0, offset: 0, expected: 1, found: 2 };
+        outcome.faults.insert(wrong, fault.clone());
+        outcome.stopped.insert(wrong, Stop::Failed("a byte was wrong".to_owned()));
+        let mut report = report(cells(&plan, &outcome).unwrap());
+        assert!(report.wrong().is_empty());
+        report.skipped = skipped(&plan, &outcome);
+        assert_eq!(report.wrong().into_iter().collect::<Vec<_>>(), ["stream/64B/unix/spin"]);
+        assert!(
+            warnings(&report)
+                .iter()
+                .any(|text| text.starts_with("stream/64B/unix/spin: a message"))
+        );
     }
 
     #[test]

@@ -78,12 +78,7 @@ pub(crate) fn run(args: &GateArgs) -> Result<Exit> {
         outcomes.push(outcome);
     }
     let verified: u64 = report.cells.iter().map(|cell| cell.verified).sum();
-    let wrong: Vec<&str> = report
-        .cells
-        .iter()
-        .filter(|cell| cell.fault.is_some())
-        .map(|cell| cell.id.as_str())
-        .collect();
+    let wrong: Vec<&str> = report.wrong().into_iter().collect();
     let count = |outcome| outcomes.iter().filter(|other| **other == outcome).count();
     let mut out = stdout().lock();
     let bytes =

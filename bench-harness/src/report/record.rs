@@ -1,6 +1,9 @@
 //! `report.json`: everything a run found out, in one versioned form.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -138,6 +141,9 @@ pub(crate) struct Noise {
 pub(crate) struct Omitted {
     pub(crate) cell: String,
     pub(crate) reason: String,
+    /// The wrong byte that stopped it before it had a figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fault: Option<Fault>,
 }
 
 /// One cell.
@@ -248,9 +254,14 @@ impl Report {
         names.iter().filter_map(|name| self.cells.iter().find(|cell| cell.id == *name)).collect()
     }
 
-    /// Whether any message arrived wrong.
-    pub(crate) fn corrupt(&self) -> bool {
-        self.cells.iter().any(|cell| cell.fault.is_some())
+    /// The cells in which a message arrived wrong, with a figure or without, each once.
+    pub(crate) fn wrong(&self) -> BTreeSet<&str> {
+        let measured = self.cells.iter().filter(|cell| cell.fault.is_some());
+        let stopped = self.skipped.iter().filter(|skip| skip.fault.is_some());
+        measured
+            .map(|cell| cell.id.as_str())
+            .chain(stopped.map(|skip| skip.cell.as_str()))
+            .collect()
     }
 }
 

@@ -234,7 +234,7 @@ pub(crate) fn screen(report: &Report, folder: Option<&str>) -> String {
 /// How the run was made and how much equal rows differed, in two lines.
 pub(crate) fn trust(report: &Report) -> String {
     let verified: u64 = report.cells.iter().map(|cell| cell.verified).sum();
-    let wrong = report.cells.iter().filter(|cell| cell.fault.is_some()).count();
+    let wrong = report.wrong().len();
     let off = report.noise.iter().map(|noise| noise.ratio.median.max(1.0 / noise.ratio.median));
     let typical = crate::stats::median(&off.collect::<Vec<_>>());
     let factors = report.noise.iter().flat_map(|noise| noise.factors.iter().copied());

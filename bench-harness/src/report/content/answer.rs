@@ -91,7 +91,7 @@ fn trust(report: &Report) -> String {
     if report.run.self_test {
         "Trust: **none**. This is a self-test of the harness; no figure here is a measurement."
             .to_owned()
-    } else if report.corrupt() {
+    } else if !report.wrong().is_empty() {
         "Trust: **a message arrived wrong**; see below which transport to keep away from."
             .to_owned()
     } else if count > 0 {
