@@ -92,7 +92,11 @@ where
         exchange.begin();
         exchange.returned();
         match result {
-            Ok(Ok(reply)) => exchange.reply(&reply),
+            Ok(Ok(reply)) => {
+                exchange.reply(&reply);
+                // Whoever drops it may panic too, and it has been sent.
+                let _ = catch_unwind(AssertUnwindSafe(move || drop(reply)));
+            }
             Ok(Err(text)) => exchange.fail(&text),
             Err(panic) => exchange.fail_panicked(&*panic),
         }
