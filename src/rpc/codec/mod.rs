@@ -15,7 +15,7 @@ use std::{fmt, ops::Range, str::FromStr};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-pub(crate) use buffer::Buffer;
+pub(crate) use buffer::{Buffer, retire};
 
 use super::SetupError;
 #[cfg(feature = "gob")]

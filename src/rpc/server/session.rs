@@ -18,7 +18,9 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use super::{
     super::{
         Codec, Connection, Limits,
-        codec::{Buffer, Decoder, Encoder, Garbage, MethodName, OwnedBody, ReplyTo, Request},
+        codec::{
+            Buffer, Decoder, Encoder, Garbage, MethodName, OwnedBody, ReplyTo, Request, retire,
+        },
         connection::{Hangup, Input, Output, Until},
         lock,
     },
@@ -340,6 +342,7 @@ impl Session {
                 }
             }
         }
+        retire(&mut out.frame);
         Ok(())
     }
 }
