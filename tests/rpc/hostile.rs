@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     io::{Read, Write},
+    net::Shutdown,
     os::unix::net::UnixStream,
     sync::Arc,
     thread,
@@ -12,7 +13,7 @@ use std::{
 use ringpipe::rpc::{CallError, Client, Codec, Connection, Limits, Server, Service, gob::Encoder};
 
 use crate::setup::{
-    Args, Bare, CODECS, Gate, Scene, Transport, against_bare, arith, everywhere, read_all,
+    Args, Bare, CODECS, Gate, Scene, Transport, against_bare, arith, everywhere, hush, read_all,
     read_frame, watched, write_frame,
 };
 
@@ -400,6 +401,70 @@ fn a_server_that_sends_no_replies_but_garbage_is_left() {
             let later = client.call::<_, i64>("A.B", &1).unwrap_err();
             assert!(matches!(later, CallError::ShutDown), "{later:?}");
         });
+    });
+}
+
+/// A stream that panics at its first read or write.
+struct Panics(UnixStream);
+
+impl Read for Panics {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let _ = self.0.read(buf);
+        std::panic::panic_any("number 3".to_owned())
+    }
+}
+
+impl Write for Panics {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        std::panic::panic_any("number 4".to_owned())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_transport_that_panics_ends_its_connection() {
+    hush();
+    let connection = |stream: &UnixStream, reads: bool| {
+        let own = || stream.try_clone().unwrap();
+        let hang_up = own();
+        let hang_up = move || drop(hang_up.shutdown(Shutdown::Both));
+        if reads {
+            Connection::from_streams(Panics(own()), own(), hang_up)
+        } else {
+            Connection::from_streams(own(), Panics(own()), hang_up)
+        }
+    };
+    watched("a client whose reading panics", move || {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let client = Client::new(connection(&ours, true), Codec::Bin).unwrap();
+        let call = client.start::<_, i64>("A.B", &1);
+        theirs.write_all(&[0; 4]).unwrap();
+        assert!(matches!(call.wait().unwrap_err(), CallError::Broken(_) | CallError::ShutDown));
+    });
+    watched("a server whose writing panics", move || {
+        for method in ["Arith.Text", "Arith.Nope"] {
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            let server = Server::new();
+            let gate = Arc::new(Gate::default());
+            server.register(text_service(&gate)).unwrap();
+            let theirs = connection(&theirs, false);
+            let serving = {
+                let server = server.clone();
+                thread::spawn(move || server.serve(theirs, Codec::Bin))
+            };
+            ours.write_all(&requests(Codec::Bin, &[(method, "1", 1)])).unwrap();
+            if method == "Arith.Text" {
+                gate.wait_for(1);
+                gate.open();
+            }
+            assert!(read_all(&mut ours).is_empty());
+            // The panic may be of the thread that serves.
+            let _ = serving.join();
+            assert_eq!(server.connections(), 0);
+        }
     });
 }
 

@@ -8,6 +8,7 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Arc, Condvar, Mutex, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -85,6 +86,19 @@ impl Job {
     }
 }
 
+/// Ends a session whose thread panics: not in a method, whose panics are answered, but in a transport of somebody's own.
+struct EndOnPanic<'a>(&'a Session);
+
+impl Drop for EndOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.hang_up();
+            lock(&self.0.active).ended = true;
+            self.0.changed.notify_all();
+        }
+    }
+}
+
 impl Session {
     pub(super) fn new(
         connection: Connection,
@@ -142,6 +156,7 @@ impl Session {
 
     /// Reads requests and sees to their execution, until the connection ends or somebody else leads.
     fn lead(self: &Arc<Self>, mut turn: u64) {
+        let _end = EndOnPanic(self);
         // The method of the last request is often that of the next.
         let mut last: Option<Arc<Method>> = None;
         let ended = loop {
@@ -236,7 +251,7 @@ impl Session {
             active.backlog_bytes += job.bytes();
             active.backlog.push_back(job);
             // The client is answered slower than it asks. What it asks meanwhile may wait in its own memory.
-            while active.backlog_bytes > self.limits.message {
+            while active.backlog_bytes > self.limits.message && !active.ended {
                 active = self.changed.wait(active).unwrap_or_else(PoisonError::into_inner);
             }
             return;
@@ -246,6 +261,7 @@ impl Session {
         drop(active);
         let session = Arc::clone(self);
         let task = Box::new(move || {
+            let _end = EndOnPanic(&session);
             session.execute(job);
             session.leave(false);
         });
