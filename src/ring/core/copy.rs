@@ -14,6 +14,7 @@ mod mapped {
     use std::{
         mem::MaybeUninit,
         ptr::{self, NonNull},
+        sync::atomic::{Ordering, compiler_fence},
     };
 
     /// The data area: `capacity` bytes, reached by free-running positions.
@@ -89,7 +90,14 @@ mod mapped {
         #[inline(always)]
         pub(crate) unsafe fn get_whole(&self, pos: u64, buf: &mut [MaybeUninit<u8>]) {
             // SAFETY: as in `put_whole`, with the directions exchanged.
-            unsafe { copy(self.at(pos).as_ptr(), buf.as_mut_ptr().cast(), buf.len()) };
+            unsafe {
+                let (from, to) = (self.at(pos).as_ptr(), buf.as_mut_ptr().cast());
+                if buf.len() <= SHORT {
+                    copy(from, to, buf.len());
+                } else {
+                    copy_out(from, to, buf.len());
+                }
+            }
         }
 
         /// Copies `bytes` to the positions from `pos` on.
@@ -119,14 +127,10 @@ mod mapped {
             let first = self.contiguous(pos, buf.len());
             // SAFETY: as in `put`, with the directions exchanged.
             unsafe {
-                ptr::copy_nonoverlapping(self.at(pos).as_ptr(), buf.as_mut_ptr().cast(), first);
+                copy_out(self.at(pos).as_ptr(), buf.as_mut_ptr().cast(), first);
                 if first < buf.len() {
                     let rest = &mut buf[first..];
-                    ptr::copy_nonoverlapping(
-                        self.base.as_ptr(),
-                        rest.as_mut_ptr().cast(),
-                        rest.len(),
-                    );
+                    copy_out(self.base.as_ptr(), rest.as_mut_ptr().cast(), rest.len());
                 }
             }
         }
@@ -134,6 +138,10 @@ mod mapped {
 
     /// Longest copy that is made here and not by `memcpy`, whose call and choice of a way take as long as the copy.
     const SHORT: usize = 128;
+    /// Longest copy out of the ring that is made here: where processors offer an instruction for copies, `memcpy` takes it
+    /// from two kibibytes on, and out of pages that are mapped for reading only it has two thirds of the speed
+    /// (`docs/performance.md`).
+    const MIDDLE: usize = 8 << 10;
     /// What the registers of every x86-64 and AArch64 processor hold.
     type Block = [u8; 16];
 
@@ -152,6 +160,39 @@ mod mapped {
                 8..=15 => both_ends::<[u8; 8]>(from, to, length),
                 _ => ptr::copy_nonoverlapping(from, to, length),
             }
+        }
+    }
+
+    /// As [`ptr::copy_nonoverlapping`], and quicker out of memory that may be mapped for reading only.
+    ///
+    /// # Safety
+    /// As for [`ptr::copy_nonoverlapping`].
+    #[inline(always)]
+    unsafe fn copy_out(from: *const u8, to: *mut u8, length: usize) {
+        // SAFETY: as the caller promises, and more than a line.
+        unsafe {
+            if length > SHORT && length <= MIDDLE {
+                by_lines(from, to, length);
+            } else {
+                ptr::copy_nonoverlapping(from, to, length);
+            }
+        }
+    }
+
+    /// Copies `length` bytes, which are more than a line, a line at a time.
+    unsafe fn by_lines(from: *const u8, to: *mut u8, length: usize) {
+        type Line = [Block; 4];
+        let last = length - size_of::<Line>();
+        // SAFETY: every line begins at or before the last one, which ends where the bytes end.
+        unsafe {
+            for at in (0..last).step_by(size_of::<Line>()) {
+                let line = from.add(at).cast::<Line>().read_unaligned();
+                to.add(at).cast::<Line>().write_unaligned(line);
+                // Or the compiler makes one call of `memcpy` of it.
+                compiler_fence(Ordering::SeqCst);
+            }
+            let line = from.add(last).cast::<Line>().read_unaligned();
+            to.add(last).cast::<Line>().write_unaligned(line);
         }
     }
 
