@@ -6,14 +6,22 @@
 //! The first line on stdout says where it listens. SIGINT or SIGTERM ends it.
 #![expect(clippy::print_stdout, reason = "an example talks to its user")]
 
-use std::{env, error::Error, process::ExitCode, thread, time::Duration};
+use std::{
+    env,
+    error::Error,
+    process::ExitCode,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use nix::sys::signal::{SigSet, Signal};
 use ringpipe::rpc::{Address, Bytes, Codec, Listener, Server, Service};
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+/// What a client leaves out is zero, as it is in Go.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
 struct Args {
     a: i64,
     b: i64,
@@ -43,16 +51,40 @@ fn divide(args: Args) -> Result<Quotient, &'static str> {
     })
 }
 
-fn arith() -> Service {
+/// Whether the server is ending, which methods that take their time must notice: nobody can stop them from outside.
+#[derive(Debug, Default)]
+struct Ending {
+    now: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Ending {
+    fn begin(&self) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Sleeps, and says whether it was for all of the time.
+    fn sleep(&self, time: Duration) -> bool {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(now, time, |now| !*now);
+        waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+}
+
+fn arith(ending: Arc<Ending>) -> Service {
     Service::new("Arith")
         .method("Multiply", |args: Args| Ok::<_, String>(args.a.wrapping_mul(args.b)))
         .method("Divide", divide)
         .method("Add", |args: Args| Ok::<_, String>(Reply { c: args.a.wrapping_add(args.b) }))
         .method("Echo", |bytes: Bytes| Ok::<_, String>(bytes))
-        .method("SleepMilli", |millis: i64| {
+        .method("SleepMilli", move |millis: i64| {
             let time = u64::try_from(millis).map_err(|_| "cannot sleep for a negative time")?;
-            thread::sleep(Duration::from_millis(time));
-            Ok::<_, &str>(Reply { c: millis })
+            if ending.sleep(Duration::from_millis(time)) {
+                Ok(Reply { c: millis })
+            } else {
+                Err("the server is ending")
+            }
         })
         .method("Panic", |args: Args| -> Result<Reply, String> {
             panic!("asked to, with {args:?}")
@@ -67,7 +99,8 @@ fn serve(address: &Address, codec: Codec) -> Result<(), Box<dyn Error>> {
     signals.thread_block()?;
 
     let server = Server::new();
-    server.register(arith())?;
+    let ending = Arc::new(Ending::default());
+    server.register(arith(Arc::clone(&ending)))?;
     let listener = Listener::bind(address)?;
     println!("listening on {}", listener.address());
 
@@ -78,6 +111,7 @@ fn serve(address: &Address, codec: Codec) -> Result<(), Box<dyn Error>> {
     };
     signals.wait()?;
     control.close();
+    ending.begin();
     server.close();
     accepting.join().map_err(|_| "accepting panicked")??;
     Ok(())

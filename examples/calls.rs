@@ -53,7 +53,7 @@ fn main() -> Result<()> {
     // Two ends that are there already.
     let (requests, to_server) = ringpipe::pipe();
     let (replies, to_client) = ringpipe::pipe();
-    serve_one("in memory", &server, Connection::from_ends(requests, to_client), || {
+    serve_one("memory", &server, Connection::from_ends(requests, to_client), || {
         Ok(Connection::from_ends(replies, to_server))
     })?;
     let (requests, to_server) = ringpipe::ring(1 << 16)?;

@@ -1,29 +1,19 @@
 //! Every example does what it says.
 
 use std::{
-    env, fs,
-    io::{BufRead, BufReader, Read},
-    path::PathBuf,
-    process::{Command, Output, Stdio},
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    process::{Child, Command, Output, Stdio},
+    thread,
 };
 
-/// The executable of an example. `cargo test` has built it beside this test; where only this test was built, it is
-/// made now.
+#[path = "common/examples.rs"]
+mod examples;
+
+/// An example, built.
 fn example(name: &str) -> Command {
-    // …/target/debug/deps/examples-0123456789abcdef, and what is asked for is …/target/debug/examples/NAME.
-    let test = env::current_exe().unwrap();
-    let folder = test.ancestors().nth(2).unwrap();
-    let program: PathBuf = folder.join("examples").join(name);
-    if !program.exists() {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", name]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        build.arg("--target-dir").arg(folder.parent().unwrap());
-        if folder.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success());
-    }
-    let mut command = Command::new(program);
+    let mut command = Command::new(examples::build([name]).join(name));
     command.stdin(Stdio::null());
     command
 }
@@ -115,4 +105,81 @@ fn epoll_both_takes_lines_from_a_ring_and_a_socket() {
         told.contains("ring: 10000 lines in ") && told.contains("socket: 10000 lines in "),
         "{told}"
     );
+}
+
+/// Starts `named_pipe` with these arguments, and gives it `input`.
+fn named_pipe(arguments: &[&str], input: &str) -> Child {
+    let mut command = example("named_pipe");
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    // Its reader may leave before it has taken everything.
+    thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
+    child
+}
+
+#[test]
+fn a_named_pipe_is_made_by_whoever_comes_first_and_removed_by_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fifo");
+    let path = path.to_str().unwrap();
+    // Far beyond what a pipe holds, and beyond 1,024 bytes in one message.
+    let lines = ["short".to_owned(), "x".repeat(1025), "y".repeat(300_000)];
+    let input = lines.join("\n");
+    for reader_first in [true, false] {
+        let read = || named_pipe(&["read", path, "--within", "20"], "");
+        let write = || named_pipe(&["write", path, "--within", "20"], &input);
+        let first = if reader_first { read() } else { write() };
+        while !fs::exists(path).unwrap() {
+            thread::yield_now();
+        }
+        let made = fs::metadata(path).unwrap();
+        assert!(made.file_type().is_fifo());
+        let umask = nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+        nix::sys::stat::umask(umask);
+        assert_eq!(made.mode() & 0o777, 0o666 & !umask.bits());
+        let second = if reader_first { write() } else { read() };
+        let told = [first, second].map(|child| output_of(child.wait_with_output().unwrap()));
+        let wanted = "5 bytes: short\n\
+                      1025 bytes: xxxxxxxxxxxxxxxxxxxx…\n\
+                      300000 bytes: yyyyyyyyyyyyyyyyyyyy…\n\
+                      the writer has closed\n";
+        assert_eq!(told.concat(), wanted, "{}", if reader_first { "reader" } else { "writer" });
+        assert!(!fs::exists(path).unwrap());
+    }
+}
+
+#[test]
+fn a_named_pipe_that_was_there_stays_and_what_is_none_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let fifo = path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let within = ["--within", "0.05"];
+    for what in ["read", "write"] {
+        let child = named_pipe(&[&[what, fifo.to_str().unwrap()][..], &within].concat(), "");
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("in time"), "{output:?}");
+        assert!(fs::exists(&fifo).unwrap(), "it is not theirs to remove");
+    }
+    fs::write(path("file"), "precious").unwrap();
+    fs::create_dir(path("folder")).unwrap();
+    std::os::unix::fs::symlink(&fifo, path("link")).unwrap();
+    std::os::unix::fs::symlink(path("nowhere"), path("dangling")).unwrap();
+    let mut refused = 0;
+    for name in ["file", "folder", "link", "dangling"] {
+        for what in ["read", "write"] {
+            let child =
+                named_pipe(&[&[what, path(name).to_str().unwrap()][..], &within].concat(), "");
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(1));
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(said.contains("is there, and no named pipe"), "{name}: {said}");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 8);
+    assert_eq!(fs::read_to_string(path("file")).unwrap(), "precious");
 }

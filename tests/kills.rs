@@ -12,7 +12,7 @@ mod delays;
 mod dying;
 #[path = "kills/executioner.rs"]
 mod executioner;
-#[path = "kills/pattern.rs"]
+#[path = "common/pattern.rs"]
 mod pattern;
 #[path = "common/report.rs"]
 mod report;
@@ -22,7 +22,7 @@ mod rounds;
 mod survivor;
 
 /// A program of its own, without the usual harness, so that a victim has one thread when it takes up its end: a process
-/// that has more waits for milliseconds in the kernel then, and cannot die meanwhile (`docs/deaths.md`).
+/// that has more waits there until the kernel has registered it for `membarrier`, and cannot die for these milliseconds.
 fn main() {
     let Some(role) = child::role() else {
         return rounds::whoever_dies_whenever_the_survivor_has_what_was_acknowledged();

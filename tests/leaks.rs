@@ -2,6 +2,8 @@
 
 #[path = "common/census.rs"]
 mod census;
+#[path = "common/report.rs"]
+mod report;
 
 use std::{
     io::{Read, Write},
@@ -10,9 +12,12 @@ use std::{
 };
 
 use census::Census;
+use report::{Report, scaled};
 use ringpipe::{Doorbell, Listener, Options, Stream};
 
-const CYCLES: usize = 10_000;
+/// Rings of a CI run, which are opened and closed in this process; half as many streams meet at a path, and half as many
+/// over a socket pair.
+const CYCLES: u64 = 10_000;
 
 fn carries_a_byte(reader: &mut impl Read, writer: &mut impl Write, byte: u8) {
     writer.write_all(&[byte]).unwrap();
@@ -24,13 +29,15 @@ fn carries_a_byte(reader: &mut impl Read, writer: &mut impl Write, byte: u8) {
 // One test, because the census counts the whole process.
 #[test]
 fn ten_thousand_opened_and_closed_leave_everything_as_it_was() {
+    let mut report = Report::new("T8 cycles", "rings and streams opened and closed");
+    let (rings, streams) = (scaled(CYCLES), scaled(CYCLES / 2));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("leaks.sock");
     let before = Census::take();
     let options = Options::new().capacity(4096);
     let polled = options.clone().doorbell(Doorbell::EventFd);
 
-    for i in 0..CYCLES {
+    for i in 0..rings {
         let options = if i % 4 == 0 { &polled } else { &options };
         let (mut reader, mut writer) = options.ring().unwrap();
         carries_a_byte(&mut reader, &mut writer, i as u8);
@@ -39,13 +46,12 @@ fn ten_thousand_opened_and_closed_leave_everything_as_it_was() {
         }
     }
     before.assert_unchanged();
-    println!("leaks: {CYCLES} rings opened and closed");
 
     let listener = Listener::bind(&path).unwrap();
     let client = thread::spawn({
         let path = path.clone();
         move || {
-            for i in 0..CYCLES / 2 {
+            for i in 0..streams {
                 let mut stream = Stream::connect(&path).unwrap();
                 let mut got = [0];
                 stream.read_exact(&mut got).unwrap();
@@ -53,7 +59,7 @@ fn ten_thousand_opened_and_closed_leave_everything_as_it_was() {
             }
         }
     });
-    for i in 0..CYCLES / 2 {
+    for i in 0..streams {
         let mut stream = listener.accept().unwrap();
         stream.write_all(&[i as u8]).unwrap();
         // Until the other side has closed, or its end would be told of a death before it read.
@@ -62,9 +68,8 @@ fn ten_thousand_opened_and_closed_leave_everything_as_it_was() {
     client.join().unwrap();
     drop(listener);
     before.assert_unchanged();
-    println!("leaks: {} streams met at a path", CYCLES / 2);
 
-    for i in 0..CYCLES / 2 {
+    for i in 0..streams {
         let (a, b) = UnixStream::pair().unwrap();
         // Every third handshake fails half-way.
         if i % 3 == 0 {
@@ -82,6 +87,7 @@ fn ten_thousand_opened_and_closed_leave_everything_as_it_was() {
         drop((unused, writer));
     }
     before.assert_unchanged();
-    println!("leaks: {} streams over a socket pair, a third of them refused", CYCLES / 2);
     assert!(!path.exists());
+    report.field("refused", streams.div_ceil(3));
+    report.done(rings + 2 * streams, 2 * CYCLES);
 }

@@ -1,11 +1,11 @@
-//! What the documentation says is so: its commands print what stands below them.
+//! What the documentation says is so: its commands print what stands below them, and the tests it names are there.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 use std::{
     collections::BTreeSet,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Mutex,
     thread,
@@ -140,7 +140,7 @@ fn every_command_of_the_page_for_go_programmers_prints_what_stands_there() {
 }
 
 #[test]
-fn every_example_is_on_the_page_or_has_a_test_of_its_own() {
+fn every_example_is_on_the_page() {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/from-go.md")).unwrap();
     let mut found = 0;
     for entry in fs::read_dir(Path::new(ROOT).join("examples")).unwrap() {
@@ -151,4 +151,68 @@ fn every_example_is_on_the_page_or_has_a_test_of_its_own() {
     }
     eprintln!("{found} examples");
     assert!(found >= 18);
+}
+
+/// The names of all tests, as they stand in the sources.
+fn tests() -> BTreeSet<String> {
+    let mut folders: Vec<PathBuf> = ["src", "tests"].map(|name| Path::new(ROOT).join(name)).into();
+    let mut names = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let functions = text.lines().filter_map(|line| {
+                    let line = line.trim();
+                    // Those of programs without the usual harness stand in modules.
+                    line.strip_prefix("fn ").or_else(|| line.strip_prefix("pub(crate) fn "))
+                });
+                names.extend(
+                    functions.filter_map(|rest| Some(rest.split_once("() {")?.0.to_owned())),
+                );
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn every_test_that_the_rules_of_the_calls_name_is_there() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/rpc.md")).unwrap();
+    let tests = tests();
+    let mut named = 0;
+    // The last column of a table, of which each entry is a name in backquotes.
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    for row in rows.filter(|row| row.contains("_")) {
+        let column = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        for name in column.split('`').skip(1).step_by(2) {
+            let name = name.rsplit("::").next().unwrap();
+            assert!(tests.contains(name), "there is no test {name}");
+            named += 1;
+        }
+    }
+    eprintln!("{named} tests are named");
+    assert!(named > 90);
+}
+
+#[test]
+fn every_test_of_the_calls_is_named_where_their_rules_are() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/rpc.md")).unwrap();
+    let tests = Path::new(ROOT).join("tests");
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(tests.join("rpc")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.extend(["rpc_leaks.rs", "rpc_programs.rs"].map(|name| tests.join(name)));
+    let mut found = 0;
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for rest in text.split("#[test]\nfn ").skip(1) {
+            let name = rest.split_once('(').unwrap().0;
+            assert!(page.contains(&format!("`{name}`")), "{name} of {file:?} is not on the page");
+            found += 1;
+        }
+    }
+    eprintln!("{found} tests");
+    assert!(found > 80);
 }

@@ -7,17 +7,17 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use nix::sys::{
     signal::{Signal, kill},
     wait::{WaitPidFlag, WaitStatus, waitpid},
 };
-use ringpipe::rpc::{CallError, CallOptions, Client, Completions};
+use ringpipe::rpc::{CallError, CallOptions, Client, Codec, Completions};
+
+#[path = "common/examples.rs"]
+mod examples;
 
 const LINES: &str = "\
 Arith.Multiply: 17*8=136
@@ -26,29 +26,9 @@ Arith.Divide: divide by zero
 Arith.Nope: rpc: can't find method Arith.Nope
 ";
 
-/// The built example, beside the tests' own directory.
+/// The built example.
 fn example(name: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let directory = BUILT.get_or_init(|| {
-        // …/target/PROFILE/deps/this_test
-        let this = std::env::current_exe().unwrap();
-        let profile = this.parent().unwrap().parent().unwrap().to_owned();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo
-            .args(["build", "--quiet", "--manifest-path"])
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-            .arg("--target-dir")
-            .arg(profile.parent().unwrap());
-        for example in ["arith_server", "arith_client", "gob_send", "gob_recv"] {
-            cargo.args(["--example", example]);
-        }
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().unwrap().success());
-        profile.join("examples")
-    });
-    directory.join(name)
+    examples::build([name]).join(name)
 }
 
 /// A Go program of `tests/go`, built; `None`, and a line that says so, where there is no Go.
@@ -221,6 +201,59 @@ fn a_rust_client_calls_a_go_server() {
 }
 
 #[test]
+fn a_bridge_joins_any_two_kinds_of_address() {
+    let mut joined = 0;
+    for there in addresses() {
+        let server = arith_server(&there, "gob");
+        for here in addresses() {
+            let mut bridge = Command::new(example("bridge"));
+            bridge.args(["--listen", &here, "--connect", &server.address]);
+            let bridge = Listening::start(&mut bridge);
+            // Who is no client of the service is no matter of the bridge.
+            if let Some(place) = bridge.address.strip_prefix("tcp:") {
+                let mut stream = std::net::TcpStream::connect(place).unwrap();
+                stream.write_all(&[0xff; 100]).unwrap();
+            }
+            for _ in 0..3 {
+                let mut client = Command::new(example("arith_client"));
+                client.args(["--connect", &bridge.address, "--codec", "gob"]);
+                assert_eq!(printed(&mut client), LINES, "{here} to {there}");
+            }
+            // Ended with a client on it that neither asks nor leaves.
+            let idle = Client::dial(&bridge.address.parse().unwrap(), Codec::Gob).unwrap();
+            assert_eq!(bridge.end(), "");
+            drop(idle);
+            if let Some((_, path)) = here.split_once(":/") {
+                assert!(!Path::new("/").join(path).exists());
+            }
+            joined += 1;
+        }
+        assert_eq!(server.end(), "");
+    }
+    assert_eq!(joined, 9);
+}
+
+#[test]
+fn a_go_client_reaches_a_service_on_the_ring_over_a_bridge() {
+    let Some(client) = go("arith_client") else {
+        return;
+    };
+    for codec in ["gob", "json"] {
+        let server = arith_server(&format!("shm:{}", fresh("shm").display()), codec);
+        for here in &addresses()[..2] {
+            let mut bridge = Command::new(example("bridge"));
+            bridge.args(["--listen", here, "--connect", &server.address]);
+            let bridge = Listening::start(&mut bridge);
+            let [network, place] = bridge.for_go();
+            let printed = printed(Command::new(&client).args([network, place, codec]));
+            assert_eq!(printed, format!("{LINES}all the rest: ok\n"), "{here} {codec}");
+            assert_eq!(bridge.end(), "");
+        }
+        assert_eq!(server.end(), "");
+    }
+}
+
+#[test]
 fn a_value_goes_from_gob_send_to_gob_recv() {
     for address in addresses() {
         let receiver =
@@ -288,6 +321,37 @@ fn a_hostile_client_ends_no_server_and_leaves_nothing_on_stderr() {
         let mut client = Command::new(example("arith_client"));
         client.args(["--connect", &server.address, "--codec", codec]);
         assert_eq!(printed(&mut client), LINES);
+        assert_eq!(server.end(), "");
+    }
+}
+
+#[test]
+fn a_server_that_is_told_to_end_does_so_in_the_middle_of_its_methods() {
+    for address in addresses() {
+        let server = arith_server(&address, "bin");
+        let client = Client::dial(&server.address.parse().unwrap(), Codec::Bin).unwrap();
+        let calls: Vec<_> =
+            (0..8).map(|_| client.start::<_, i64>("Arith.SleepMilli", &600_000_i64)).collect();
+        // Answered after they were read.
+        let bytes = ringpipe::rpc::Bytes::from(vec![1]);
+        let _: ringpipe::rpc::Bytes = client.call("Arith.Echo", &bytes).unwrap();
+        assert_eq!(server.end(), "");
+        for call in calls {
+            call.wait().unwrap_err();
+        }
+    }
+}
+
+#[test]
+fn fields_that_a_client_leaves_out_are_zero_as_they_are_in_go() {
+    for field in [r#"{"B":8}"#, "{}"] {
+        let server = arith_server("tcp:127.0.0.1:0", "json");
+        let mut stream = std::net::TcpStream::connect(server.for_go()[1]).unwrap();
+        write!(stream, r#"{{"method":"Arith.Multiply","params":[{field}],"id":1}}"#).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert_eq!(reply, "{\"id\":1,\"result\":0,\"error\":null}\n");
         assert_eq!(server.end(), "");
     }
 }

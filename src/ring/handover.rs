@@ -26,7 +26,7 @@ use crate::{
     sys::{
         clock::Moment,
         io_error, random,
-        socket::{inode, take_inherited_socket},
+        socket::{ask_for_pidfd, inode, take_inherited_socket},
     },
 };
 
@@ -140,6 +140,8 @@ fn hand_over(
     }
     let failed = |e| io_error("handing an end of a ring to a child", &e);
     let (here, there) = UnixStream::pair().map_err(failed)?;
+    // Before anything is sent, or the kernel notes no sender.
+    ask_for_pidfd(&here);
     let capacity = end.areas().data().capacity();
     let header = Header { capacity, data_offset: compact::DATA as u64, nonce: random::nonce() };
     send_handover(&here, Handover { header, fences: end.fences(), sleeps }, home.file.as_fd())?;
@@ -157,7 +159,7 @@ fn hand_over(
     drop(there);
     end.abandon();
     if let Some(sibling) = home.sibling.upgrade() {
-        Link::new(here, None).attach(&[&sibling]);
+        Link::awaiting(here).attach(&[&sibling]);
     }
     Ok(child)
 }
@@ -185,6 +187,8 @@ fn inherit(variable: &str, options: &Options) -> Result<(Areas, Handover, Arc<Li
             "the ring was made for membarrier, which this process may not call".into(),
         ));
     }
+    let link = Link::new(socket, pidfd);
+    link.introduce();
     // Positions that lie are found out by the checks of every look.
-    Ok((areas, handover, Link::new(socket, pidfd)))
+    Ok((areas, handover, link))
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Reader, Writer, core::layout::ARMED, end::End, waiting::Waiting};
-use crate::{error::Error, sync::Ordering};
+use crate::error::Error;
 
 /// An end with a descriptor that is readable whenever the end would not block: a [`Reader`] when there is something to
 /// read or the stream has ended, a [`Writer`] when there is room or the reader is gone.
@@ -85,7 +85,7 @@ impl Waiting {
             if fenced && !ready() && !end.is_over() {
                 return;
             }
-            end.own().sleep.parked.store(0, Ordering::Relaxed);
+            self.sleeper.stop_asking(&end.own().sleep);
         }
         if !self.raised {
             light.raise();

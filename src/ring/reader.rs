@@ -237,6 +237,7 @@ impl Reader {
     /// that takes time may stand between a byte's coming and its being read. For an end that is calm, which has neither a
     /// deadline nor an answer of its own; whatever else there is to see is left to [`readable_slow`](Self::readable_slow).
     fn comes_soon(&mut self, need: u64, block: bool) -> bool {
+        self.waiting.take_it_back(&self.end, self.core.pos().wrapping_add(need));
         match self.core.refresh() {
             Ok(there) if there < need => {}
             looked => return looked.is_ok(),
@@ -268,6 +269,7 @@ impl Reader {
         // not.
         let past = self.end.deadline_passed();
         let mut late = past;
+        self.waiting.take_it_back(&self.end, self.core.pos().wrapping_add(need));
         loop {
             let died = self.end.peer_is_dead();
             let (state, there) = self.core.look()?;

@@ -254,6 +254,8 @@ impl Writer {
         // A deadline that was past before the call fails it even if there is room; one that passes meanwhile does not.
         let past = self.end.deadline_passed();
         let mut late = past;
+        let wanted = self.core.pos().wrapping_add(need).wrapping_sub(self.core.capacity());
+        self.waiting.take_it_back(&self.end, wanted);
         loop {
             self.end.usable()?;
             if let Some(error) = &self.ended {

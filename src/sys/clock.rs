@@ -17,9 +17,10 @@ impl Moment {
 
     /// The same moment as `instant`, which std does not let us look into; a past one is as far past as can be told.
     pub(crate) fn of(instant: Instant) -> Self {
-        let now = Self::now();
+        // The distance first. This thread may lose the CPU between the two clocks, and what comes of that is to be a later
+        // moment: a call may end after its deadline, but never before.
         let distance = instant.checked_duration_since(Instant::now());
-        distance.map_or(Self(1), |ahead| now.after(ahead))
+        distance.map_or(Self(1), |ahead| Self::now().after(ahead))
     }
 
     /// `later` after this one, or the end of time.
@@ -50,3 +51,19 @@ impl Moment {
 }
 
 const NANOS: u64 = 1_000_000_000;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// It was, by as long as the thread was interrupted between two readings of the clock.
+    #[test]
+    fn a_moment_is_never_before_its_instant() {
+        const AHEAD: Duration = Duration::from_secs(3600);
+        for _ in 0..100_000 {
+            let earlier = Moment::now();
+            let moment = Moment::of(Instant::now() + AHEAD);
+            assert!(moment >= earlier.after(AHEAD), "{moment:?} of one after {earlier:?}");
+        }
+    }
+}

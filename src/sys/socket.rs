@@ -37,6 +37,8 @@ pub(crate) struct Received {
     pub(crate) fds: Vec<OwnedFd>,
     /// A descriptor of the sending process, where the kernel gives one.
     pub(crate) pidfd: Option<OwnedFd>,
+    /// The sending process has ended, and its parent knows: there is nothing left to have a descriptor of.
+    pub(crate) is_from_the_dead: bool,
     /// More ancillary data came than there is room for.
     pub(crate) truncated: bool,
 }
@@ -44,6 +46,35 @@ pub(crate) struct Received {
 // Newer than libc's table for some targets: <linux/socket.h>, <asm-generic/socket.h>.
 const SCM_PIDFD: libc::c_int = 0x04;
 const SO_PASSPIDFD: libc::c_int = 76;
+
+impl Received {
+    /// Notes what the kernel gave for the sending process: a new descriptor, or the negated reason why there is none.
+    ///
+    /// # Safety
+    /// A descriptor is owned by nobody else.
+    unsafe fn come_from(&mut self, pidfd: RawFd) {
+        match pidfd {
+            // SAFETY: as for this function.
+            0.. => self.pidfd = Some(unsafe { OwnedFd::from_raw_fd(pidfd) }),
+            // Older kernels say the one, newer ones the other.
+            _ => self.is_from_the_dead = [libc::EINVAL, libc::ESRCH].contains(&-pidfd),
+        }
+    }
+}
+
+/// A new descriptor of a process, or the negated reason why there is none. Should the process have ended since it sent its
+/// message, and its number belong to another one by now, it is that one's: whose end then tells of a death that has been.
+fn open_pidfd(pid: libc::pid_t) -> RawFd {
+    if pid <= 0 {
+        // Of a process that cannot be seen from here, which does not mean that it has ended.
+        return -libc::EACCES;
+    }
+    // SAFETY: the call takes two numbers.
+    match unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } {
+        -1 => -io::Error::last_os_error().raw_os_error().unwrap_or(libc::EACCES),
+        fd => fd as RawFd,
+    }
+}
 
 /// Sends all of `bytes`, and `fds` with the first of them. Never raises SIGPIPE.
 pub(crate) fn send(
@@ -140,19 +171,20 @@ fn receive_once(socket: &UnixStream, buf: &mut [u8]) -> io::Result<Received> {
         while !header.is_null() {
             let data = libc::CMSG_DATA(header);
             let length = (*header).cmsg_len - (data as usize - header as usize);
-            let count = length / mem::size_of::<RawFd>();
-            let level = (*header).cmsg_level;
-            for i in 0..count {
-                let raw = data.cast::<RawFd>().add(i).read_unaligned();
-                match (*header).cmsg_type {
-                    libc::SCM_RIGHTS if level == libc::SOL_SOCKET => {
+            match (*header).cmsg_type {
+                _ if (*header).cmsg_level != libc::SOL_SOCKET => {}
+                libc::SCM_RIGHTS => {
+                    for at in 0..length / mem::size_of::<RawFd>() {
+                        let raw = data.cast::<RawFd>().add(at).read_unaligned();
                         received.fds.push(OwnedFd::from_raw_fd(raw));
                     }
-                    SCM_PIDFD if level == libc::SOL_SOCKET && raw >= 0 => {
-                        received.pidfd = Some(OwnedFd::from_raw_fd(raw));
-                    }
-                    _ => {}
                 }
+                SCM_PIDFD => received.come_from(data.cast::<RawFd>().read_unaligned()),
+                libc::SCM_CREDENTIALS => {
+                    let sender = data.cast::<libc::ucred>().read_unaligned();
+                    received.come_from(open_pidfd(sender.pid));
+                }
+                _ => {}
             }
             header = libc::CMSG_NXTHDR(&raw const message, header);
         }
@@ -160,7 +192,7 @@ fn receive_once(socket: &UnixStream, buf: &mut [u8]) -> io::Result<Received> {
     Ok(received)
 }
 
-/// Room for [`MAX_FDS`] descriptors and one of the sending process, aligned as headers must be.
+/// Room for [`MAX_FDS`] descriptors and for who sends them, aligned as headers must be.
 #[repr(align(8))]
 struct ControlBuffer([u8; 128]);
 
@@ -172,7 +204,9 @@ impl ControlBuffer {
 
 const _: () = {
     // SAFETY: plain arithmetic.
-    let room = unsafe { libc::CMSG_SPACE(4 * MAX_FDS as u32) + libc::CMSG_SPACE(4) };
+    let sender = unsafe { libc::CMSG_SPACE(size_of::<libc::ucred>() as u32) };
+    // SAFETY: plain arithmetic.
+    let room = unsafe { libc::CMSG_SPACE(4 * MAX_FDS as u32) } + sender;
     assert!(room as usize <= size_of::<ControlBuffer>());
 };
 
@@ -221,19 +255,25 @@ pub(crate) fn shows(fd: BorrowedFd<'_>, signs: EpollFlags) -> bool {
     matches!(poll(&mut [PollFd::new(fd, signs)], PollTimeout::ZERO), Ok(n) if n > 0)
 }
 
-/// Asks the kernel for a descriptor of the sending process with each message. Before Linux 6.5 there is none.
+/// Asks the kernel for a descriptor of the sending process with each message; before Linux 6.5 for its number, which is
+/// made a descriptor here from Linux 5.3 on.
 pub(crate) fn ask_for_pidfd(socket: &UnixStream) {
+    let _ = switch_on(socket, SO_PASSPIDFD) || switch_on(socket, libc::SO_PASSCRED);
+}
+
+fn switch_on(socket: &UnixStream, option: libc::c_int) -> bool {
     let on: libc::c_int = 1;
     // SAFETY: the option takes an int.
-    unsafe {
+    let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             libc::SOL_SOCKET,
-            SO_PASSPIDFD,
+            option,
             (&raw const on).cast(),
             mem::size_of_val(&on) as u32,
         )
     };
+    result == 0
 }
 
 /// Who connected, or listens, on the other side.

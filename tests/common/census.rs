@@ -67,6 +67,19 @@ impl Census {
         }
     }
 
+    /// The same once nothing is left of the test before, whose last thread stays for a moment.
+    pub fn take_when_quiet() -> Self {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let now = Self::take();
+            if now.threads == 0 {
+                return now;
+            }
+            assert!(Instant::now() < end, "left by the test before: {now:#?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Waits until everything is as it was, and fails if it never is.
     pub fn assert_unchanged(&self) {
         let end = Instant::now() + PATIENCE;

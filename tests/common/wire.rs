@@ -26,6 +26,8 @@ pub const HANDOVER: u32 = 4;
 pub mod side {
     pub const POS: usize = 0x080;
     pub const PARKED: usize = 0x100;
+    /// The largest value of `parked` that is not a sleep: asking for fences.
+    pub const AWAKE: u64 = 1;
     pub const WANT: usize = 0x108;
     pub const CPU: usize = 0x110;
     pub const STATE: usize = 0x180;

@@ -9,7 +9,8 @@ use std::{
 
 use crate::{
     adversity::Adversity,
-    operations::{OPERATIONS, Operation},
+    operation::Operation,
+    operations::OPERATIONS,
     report::Report,
     runner::{Verdict, run_all},
     scene::Scene,

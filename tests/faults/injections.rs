@@ -1,6 +1,6 @@
 //! The nth call of each system call fails, in each way it can, under every operation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     adversity::Adversity,
@@ -8,16 +8,16 @@ use crate::{
     cases::{Case, all_fine, counts, run, tell},
     common::Random,
     injector::Injection,
-    operations::{OPERATIONS, Operation},
+    operation::Operation,
+    operations::OPERATIONS,
     report::{Report, scaled},
-    runner::Verdict,
     turn::alone,
 };
 
 /// Calls of one kind that are tried in one operation at most, evenly spread over those there are.
 const PLACES: u32 = 6;
 /// Cases of a CI run.
-const CASES: u64 = 1200;
+const CASES: u64 = 1000;
 
 /// One fault of an operation.
 type Fault = (&'static Operation, Injection);
@@ -60,39 +60,53 @@ fn goes_on_for_ever(call: usize, errno: i32) -> bool {
     errno != libc::EINTR && !(waited_for && again)
 }
 
-/// A part of `all`, in which everything that is there often is represented, and the same each time.
-fn sample(mut all: Vec<Fault>, wanted: usize) -> Vec<Fault> {
+/// As many of the faults as are wanted, the same each time, with every call of every operation among them.
+fn sample(faults: &[Fault], wanted: usize) -> Vec<Fault> {
+    let mut all = faults.to_vec();
     let mut random = Random::new(8);
     for at in (1..all.len()).rev() {
         all.swap(at, random.below(at + 1));
     }
-    // Whatever call of whatever operation there is comes first, once; then the rest.
-    let mut seen = std::collections::BTreeSet::new();
-    let (mut first, rest): (Vec<_>, Vec<_>) =
+    let mut seen = BTreeSet::new();
+    let (mut chosen, rest): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|(operation, fault)| seen.insert((operation.name, fault.call)));
-    first.extend(rest);
-    first.truncate(wanted);
-    first
+    chosen.extend(rest);
+    chosen.truncate(wanted);
+    chosen
 }
 
-/// Counts those that were struck, and says what became of them.
-fn report(id: &'static str, done: Vec<(Case, Verdict)>, least: u64) {
-    let mut report = Report::new(id, "cases in which system calls failed");
-    let (struck, missed): (Vec<_>, Vec<_>) =
-        done.into_iter().partition(|(_, verdict)| verdict.hits != 0);
-    tell(&mut report, &struck);
-    report.field("calls", struck.iter().map(|(_, verdict)| u64::from(verdict.hits)).sum::<u64>());
-    report.field("not_reached", missed.len());
-    report.done(struck.len() as u64, least);
+/// Two faults of the same operation, `wanted` times.
+fn pairs(faults: &[Fault], wanted: usize) -> Vec<Case> {
+    let mut random = Random::new(88);
+    (0..wanted)
+        .map(|_| {
+            let (operation, one) = faults[random.below(faults.len())];
+            let others: Vec<_> =
+                faults.iter().filter(|(other, _)| other.name == operation.name).collect();
+            let (_, other) = *others[random.below(others.len())];
+            Case { operation, adversity: Adversity::Faults(vec![one, other]) }
+        })
+        .collect()
 }
 
 #[test]
 fn a_call_that_fails_gives_a_typed_error_or_none_and_leaves_nothing() {
     let _turn = alone();
-    let all = every_fault(&counts(OPERATIONS));
-    println!("{} faults in all", all.len());
-    let cases = sample(all, scaled(CASES) as usize)
+    let mut report = Report::new("T8 injections", "cases in which system calls failed");
+    let faults = every_fault(&counts(OPERATIONS));
+    let wanted = scaled(CASES) as usize;
+    let mut cases: Vec<_> = sample(&faults, wanted)
         .into_iter()
-        .map(|(operation, fault)| Case { operation, adversity: Adversity::Faults(vec![fault]) });
-    report("T8 injections", all_fine(run(cases)), 500);
+        .map(|(operation, fault)| Case { operation, adversity: Adversity::Faults(vec![fault]) })
+        .collect();
+    // When each has struck alone, two strike together.
+    cases.extend(pairs(&faults, wanted - cases.len()));
+    let done = all_fine(run(cases));
+    let (struck, missed): (Vec<_>, Vec<_>) =
+        done.into_iter().partition(|(_, verdict)| verdict.hits != 0);
+    tell(&mut report, &struck);
+    report.field("faults", faults.len());
+    report.field("calls", struck.iter().map(|(_, verdict)| u64::from(verdict.hits)).sum::<u64>());
+    report.field("not_reached", missed.len());
+    report.done(struck.len() as u64, 500);
 }

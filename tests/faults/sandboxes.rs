@@ -3,7 +3,8 @@
 use crate::{
     adversity::Adversity,
     cases::{Case, all_fine, run, tell},
-    operations::{OPERATIONS, Operation},
+    operation::Operation,
+    operations::OPERATIONS,
     report::Report,
     sandbox::{Inmates, SANDBOXES},
     turn::alone,

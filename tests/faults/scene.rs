@@ -49,7 +49,8 @@ pub(crate) struct Scene {
     peers: Vec<Pid>,
     /// The operation takes a socket that was there before; it must if it succeeds.
     pub(crate) takes_a_socket: bool,
-    succeeded: bool,
+    /// The operation gave the error that was injected.
+    told: bool,
 }
 
 /// Where the lines go.
@@ -82,7 +83,7 @@ impl Scene {
             installed: false,
             peers: Vec::new(),
             takes_a_socket: false,
-            succeeded: false,
+            told: false,
         };
         match adversity {
             Adversity::Faults(plan) => scene.injector = Some(Injector::new(plan)),
@@ -94,7 +95,6 @@ impl Scene {
         let mut allowed = vec![before];
         if let Ok(outcome) = panic::catch_unwind(AssertUnwindSafe(|| operation(&mut scene))) {
             scene.judge(&outcome);
-            scene.succeeded = outcome.is_ok();
             if outcome.is_err() {
                 scene.dismiss();
             }
@@ -178,17 +178,18 @@ impl Scene {
         }
     }
 
-    fn judge(&self, outcome: &io::Result<()>) {
+    fn judge(&mut self, outcome: &io::Result<()>) {
         match outcome {
             Ok(()) => say("outcome fine"),
             Err(error) => {
-                let text = format!("{:?}", Error::of(error).map_or("bare".into(), tag));
-                say(&format!("outcome {} {error}", text.trim_matches('"')));
+                let name = Error::of(error).map_or("WouldBlock".into(), name_of);
+                say(&format!("outcome {name} {error}"));
                 if !is_typed(error) {
                     say(&format!("wrong the error has no type: {error:?}"));
                 }
                 if let Some(Error::Os { code, .. }) = Error::of(error) {
-                    if !self.adversity.explains(*code) {
+                    self.told = self.adversity.explains(*code);
+                    if !self.told {
                         say(&format!("wrong another error than the one of the kernel: {error}"));
                     }
                 }
@@ -198,7 +199,7 @@ impl Scene {
 }
 
 /// The name of an error's variant.
-fn tag(error: &Error) -> String {
+fn name_of(error: &Error) -> String {
     let text = format!("{error:?}");
     text.split([' ', '(', '{']).next().unwrap_or_default().to_owned()
 }
@@ -252,12 +253,12 @@ impl Holdings {
 /// Waits until everything is in a state that is allowed; says so if it never is.
 fn compare(allowed: &[Holdings], scene: &Scene) {
     let adversity = &scene.adversity;
-    // What stays because the undoing failed: of an operation that succeeded, at its end.
+    // What stays because undoing it failed, of which nobody could be told.
     let left_mapped =
-        adversity.spoils("munmap") && (scene.succeeded || adversity.spoils_for_good("munmap"));
+        adversity.spoils("munmap") && (!scene.told || adversity.spoils_for_good("munmap"));
     // A name that cannot be looked at cannot be told from a stranger's.
     let left_named = ["unlink", "unlinkat", "statx"].iter().any(|call| adversity.spoils(call))
-        && (scene.succeeded || adversity.spoils_for_good("unlink"));
+        && (!scene.told || adversity.spoils_for_good("unlink"));
     for pass in 0.. {
         let mut now = Holdings::take(&scene.dir);
         if left_named {

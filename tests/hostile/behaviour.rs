@@ -136,7 +136,7 @@ fn a_sleeper_whose_bell_was_punched_away_is_still_woken() {
                 stream.read_exact(&mut word).unwrap();
                 word
             });
-            while hostile.victim_consumer.u64(side::PARKED).now() == 0 {
+            while hostile.victim_consumer.u64(side::PARKED).now() <= side::AWAKE {
                 thread::yield_now();
             }
             for _ in 0..100 {

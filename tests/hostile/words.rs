@@ -236,7 +236,7 @@ fn while_blocked(hostile: &Hostile, spot: Spot, value: u64, call: impl FnOnce() 
         let blocked = scope.spawn(call);
         let parked =
             [hostile.victim_consumer.u64(side::PARKED), hostile.victim_producer.u64(side::PARKED)];
-        while parked.iter().all(|parked| parked.now() == 0) && !blocked.is_finished() {
+        while parked.iter().all(|parked| parked.now() <= side::AWAKE) && !blocked.is_finished() {
             std::hint::spin_loop();
         }
         hostile.word(spot).set(value);

@@ -166,6 +166,45 @@ fn values_nested_too_deep_are_refused() {
     assert!(error.contains("lie in each other"), "{error}");
 }
 
+/// An unsigned number as gob writes it.
+fn uint(n: usize) -> Vec<u8> {
+    let bytes = n.to_be_bytes();
+    let bytes = &bytes[(n.leading_zeros() / 8) as usize..];
+    match n {
+        0..128 => vec![n as u8],
+        _ => [&[(bytes.len() as u8).wrapping_neg()], bytes].concat(),
+    }
+}
+
+/// The description of a struct with that many fields of no name, each of them one byte long.
+fn wide_struct(id: usize, fields: usize) -> Vec<u8> {
+    let mut message = uint(2 * id - 1);
+    message.extend([3, 1, 2]);
+    message.extend(uint(2 * id));
+    message.extend([0, 1]);
+    message.extend(uint(fields));
+    message.resize(message.len() + fields + 2, 0);
+    [uint(message.len()), message].concat()
+}
+
+#[test]
+fn descriptions_take_no_more_room_than_programs_need() {
+    let refusal = |stream: &[u8]| {
+        let error = Decoder::new(stream).decode::<i64>().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+        error.to_string()
+    };
+    let number = encode(&17_i64);
+    let some = [wide_struct(100, 4096), number].concat();
+    assert_eq!(decode::<i64>(&some), Ok(17));
+    assert_eq!(refusal(&wide_struct(100, 4097)), "a struct of 4097 fields; 4096 is the most");
+    // A peer that describes and describes: by what it sends in all, and by how many types.
+    let many_bytes: Vec<u8> = (100..500).flat_map(|id| wide_struct(id, 4000)).collect();
+    assert_eq!(refusal(&many_bytes), "types are described with more than 1048576 bytes");
+    let many_types: Vec<u8> = (100..2000).flat_map(|id| wide_struct(id, 1)).collect();
+    assert_eq!(refusal(&many_types), "more than 1024 types are described");
+}
+
 #[test]
 fn recorded_go_clients_get_answers_and_recorded_go_servers_are_understood() {
     watched("recorded calls", || {

@@ -1,15 +1,19 @@
 //! Peers that do not keep to the protocol.
 
 use std::{
+    collections::HashSet,
     io::{Read, Write},
+    net::Shutdown,
     os::unix::net::UnixStream,
+    sync::Arc,
     thread,
+    time::Duration,
 };
 
-use ringpipe::rpc::{CallError, Client, Codec, Connection, Limits, Server, gob::Encoder};
+use ringpipe::rpc::{CallError, Client, Codec, Connection, Limits, Server, Service, gob::Encoder};
 
 use crate::setup::{
-    Args, Bare, CODECS, Gate, Scene, Transport, against_bare, arith, everywhere, read_all,
+    Args, Bare, CODECS, Gate, Scene, Transport, against_bare, arith, everywhere, hush, read_all,
     read_frame, watched, write_frame,
 };
 
@@ -203,6 +207,95 @@ fn an_announced_length_allots_nothing() {
     });
 }
 
+/// Requests of a method, with an id where the codec has any, and with a body of so many bytes.
+fn requests(codec: Codec, asked: &[(&str, &str, usize)]) -> Vec<u8> {
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Request<'a> {
+        service_method: &'a str,
+        seq: u64,
+    }
+    let mut bytes = Vec::new();
+    let mut gob = Encoder::new(Vec::new());
+    for &(method, id, size) in asked {
+        match codec {
+            Codec::Bin => {
+                let length = [method.len() as u8 | 0x80, (method.len() >> 7) as u8 | 0x80];
+                let length = [&length[..], &[(method.len() >> 14) as u8]].concat();
+                let parts = [&[1], &length[..], method.as_bytes(), &vec![0; size]];
+                write_frame(&mut bytes, &parts.concat());
+            }
+            Codec::Json => {
+                let text = "x".repeat(size);
+                write!(bytes, "{{\"method\":{method:?},\"params\":[{text:?}],\"id\":{id:?}}}")
+                    .unwrap();
+            }
+            _ => {
+                gob.encode(&Request { service_method: method, seq: 1 }).unwrap();
+                gob.encode(&"x".repeat(size)).unwrap();
+            }
+        }
+    }
+    bytes.extend(gob.into_inner());
+    bytes
+}
+
+/// A service whose one method takes any text and waits at the gate.
+fn text_service(gate: &Arc<Gate>) -> Service {
+    let gate = Arc::clone(gate);
+    Service::new("Arith").method("Text", move |_: String| {
+        gate.pass();
+        Ok::<_, String>(1)
+    })
+}
+
+#[test]
+fn calls_that_wait_their_turn_are_bounded_whatever_a_client_makes_large() {
+    const LIMIT: usize = 1 << 20;
+    const LARGE: usize = 100_000;
+    // What waits, what is half read, and what the socket holds.
+    const MOST: usize = 8 * LIMIT;
+    let large = "x".repeat(LARGE);
+    let cases = [
+        ("body", ("Arith.Echo", "1", LARGE)),
+        ("name", (&*format!("Arith.{large}"), "1", 1)),
+        ("id", ("Arith.Echo", &*large, 1)),
+    ];
+    let mut held = 0;
+    for codec in CODECS {
+        for (what, request) in cases {
+            if what == "id" && codec != Codec::Json {
+                continue;
+            }
+            held += 1;
+            let first = requests(codec, &[("Arith.Text", "0", 1)]);
+            let more = requests(codec, &[("Arith.Text", "0", 1), request])[first.len()..].to_vec();
+            watched(&format!("{codec}, large {what}"), move || {
+                let server = Server::with_limits(Limits::default().message(LIMIT).in_flight(1));
+                let gate = std::sync::Arc::new(Gate::default());
+                server.register(text_service(&gate)).unwrap();
+                let (mut ours, theirs) = UnixStream::pair().unwrap();
+                let serving = {
+                    let server = server.clone();
+                    thread::spawn(move || server.serve(Connection::from(theirs), codec))
+                };
+                ours.write_all(&first).unwrap();
+                gate.wait_for(1);
+                ours.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+                let mut taken = 0;
+                while taken <= MOST && ours.write_all(&more).is_ok() {
+                    taken += more.len();
+                }
+                assert!(taken <= MOST, "{taken} bytes wait for one call to end");
+                gate.open();
+                drop(ours);
+                serving.join().unwrap();
+            });
+        }
+    }
+    eprintln!("{held} kinds of requests");
+}
+
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
@@ -295,20 +388,114 @@ fn a_server_that_sends_no_replies_but_garbage_is_left() {
         thread::scope(|threads| {
             // Ends because the client hangs up.
             threads.spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
-            let call = client.start::<_, i64>("A.B", &1);
+            let calls: Vec<_> = (0..5).map(|n| client.start::<_, i64>("A.B", &n)).collect();
             threads.spawn(move || drop(writer.write_all(&[0xf0; 64])));
-            let error = call.wait().unwrap_err();
-            assert!(matches!(error, CallError::Garbage(_)), "{error:?}");
+            let reasons: HashSet<_> = calls
+                .into_iter()
+                .map(|call| match call.wait().unwrap_err() {
+                    CallError::Garbage(reason) => reason,
+                    error => panic!("{error:?}"),
+                })
+                .collect();
+            assert_eq!(reasons.len(), 1, "the first reason is that of all: {reasons:?}");
             let later = client.call::<_, i64>("A.B", &1).unwrap_err();
             assert!(matches!(later, CallError::ShutDown), "{later:?}");
         });
     });
 }
 
+/// A stream that panics at its first read or write.
+struct Panics(UnixStream);
+
+impl Read for Panics {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let _ = self.0.read(buf);
+        std::panic::panic_any("number 3".to_owned())
+    }
+}
+
+impl Write for Panics {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        std::panic::panic_any("number 4".to_owned())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_transport_that_panics_ends_its_connection() {
+    hush();
+    let connection = |stream: &UnixStream, reads: bool| {
+        let own = || stream.try_clone().unwrap();
+        let hang_up = own();
+        let hang_up = move || drop(hang_up.shutdown(Shutdown::Both));
+        if reads {
+            Connection::from_streams(Panics(own()), own(), hang_up)
+        } else {
+            Connection::from_streams(own(), Panics(own()), hang_up)
+        }
+    };
+    watched("a client whose reading panics", move || {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let client = Client::new(connection(&ours, true), Codec::Bin).unwrap();
+        let call = client.start::<_, i64>("A.B", &1);
+        theirs.write_all(&[0; 4]).unwrap();
+        assert!(matches!(call.wait().unwrap_err(), CallError::Broken(_) | CallError::ShutDown));
+    });
+    watched("a server whose writing panics", move || {
+        for method in ["Arith.Text", "Arith.Nope"] {
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            let server = Server::new();
+            let gate = Arc::new(Gate::default());
+            server.register(text_service(&gate)).unwrap();
+            let theirs = connection(&theirs, false);
+            let serving = {
+                let server = server.clone();
+                thread::spawn(move || server.serve(theirs, Codec::Bin))
+            };
+            ours.write_all(&requests(Codec::Bin, &[(method, "1", 1)])).unwrap();
+            if method == "Arith.Text" {
+                gate.wait_for(1);
+                gate.open();
+            }
+            assert!(read_all(&mut ours).is_empty());
+            // The panic may be of the thread that serves.
+            let _ = serving.join();
+            assert_eq!(server.connections(), 0);
+        }
+    });
+}
+
 #[test]
 fn a_client_that_half_closes_gets_the_replies_of_calls_in_flight() {
     everywhere(|scene| {
+        // Both are being executed when their client ends its direction.
         let codec = scene.codec;
+        let server = Server::new();
+        let gate = Arc::new(Gate::default());
+        server.register(text_service(&gate)).unwrap();
+        let (theirs, Bare { mut reader, mut writer }) = against_bare(scene.transport);
+        let asked = requests(codec, &[("Arith.Text", "1", 1), ("Arith.Text", "2", 1)]);
+        thread::scope(|threads| {
+            let serving = threads.spawn(|| server.serve(theirs, codec));
+            writer.write_all(&asked).unwrap();
+            gate.wait_for(2);
+            drop(writer);
+            let answered = threads.spawn(move || read_all(&mut reader));
+            gate.open();
+            serving.join().unwrap();
+            let said = answered.join().unwrap();
+            let replies = match codec {
+                Codec::Bin => said.chunks(7).filter(|reply| reply[4..] == [1, 0, 2]).count(),
+                Codec::Json => said.split(|&byte| byte == b'\n').count() - 1,
+                // The name of the method, once in each reply.
+                _ => said.windows(10).filter(|part| part == b"Arith.Text").count(),
+            };
+            assert_eq!(replies, 2, "{said:?}");
+        });
+        // And what is quick comes byte for byte.
         let answer = feed(&arith_server(), scene.transport, codec, &recorded(codec));
         match codec {
             Codec::Json => {

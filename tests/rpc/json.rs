@@ -98,6 +98,31 @@ fn params_hold_exactly_one_element() {
 }
 
 #[test]
+fn a_method_that_is_not_named_is_ill_formed() {
+    for method in ["", "\"method\":null,", "\"method\":\"\","] {
+        assert_eq!(
+            answers(&format!("{{{method}\"params\":[1],\"id\":1}}")),
+            "{\"id\":1,\"result\":null,\"error\":\"rpc: service/method request ill-formed: \"}\n"
+        );
+    }
+}
+
+#[test]
+fn values_nested_without_end_are_an_error_or_read_past() {
+    let deep = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+    let request = |method: &str, params: &str, id: &str| {
+        format!("{{\"method\":\"{method}\",\"params\":[{params}],\"id\":{id}}}")
+    };
+    let as_arguments = answers(&request("Arith.Multiply", &deep, "1"));
+    assert!(as_arguments.starts_with("{\"id\":1,\"result\":null,\"error\":\""), "{as_arguments}");
+    let unwanted = format!("{{\"A\":2,\"B\":3,\"C\":{deep}}}");
+    let as_field = answers(&request("Arith.Multiply", &unwanted, "1"));
+    assert_eq!(as_field, "{\"id\":1,\"result\":6,\"error\":null}\n");
+    let as_id = answers(&request("Arith.Multiply", "{\"A\":2,\"B\":3}", &deep));
+    assert_eq!(as_id, format!("{{\"id\":{deep},\"result\":6,\"error\":null}}\n"));
+}
+
+#[test]
 fn objects_may_stand_in_any_layout() {
     let request = "  {\n\t\"ID\" : 7 , \"extra\":{\"}\":\"\\\"{\"},\"params\":[ {\"B\":3,\"A\":2,\"C\":[]} ]\r\n,\"method\":\"Arith.Multip\\u006cy\"}\n\n";
     let reply = "{\"id\":7,\"result\":6,\"error\":null}\n";

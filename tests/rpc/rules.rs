@@ -101,6 +101,30 @@ fn a_method_that_panics_fails_its_call_and_nothing_else() {
     });
 }
 
+/// Panics when it is dropped.
+#[derive(serde::Serialize)]
+#[serde(transparent)]
+struct Undroppable(i64);
+
+impl Drop for Undroppable {
+    fn drop(&mut self) {
+        panic!("number {}", self.0);
+    }
+}
+
+#[test]
+fn a_reply_that_panics_when_it_is_dropped_was_sent_all_the_same() {
+    hush();
+    everywhere(|scene| {
+        let service = Service::new("Odd").method("Reply", |n: i64| Ok::<_, String>(Undroppable(n)));
+        scene.server.register(service).unwrap();
+        for n in 0..20 {
+            assert_eq!(scene.client.call::<_, i64>("Odd.Reply", &n).unwrap(), n);
+        }
+        assert_eq!(scene.multiply(2, 3), 6);
+    });
+}
+
 #[test]
 fn handlers_of_one_connection_run_in_parallel_and_replies_overtake() {
     everywhere(|scene| {
@@ -247,6 +271,12 @@ fn completions_announce_each_started_call_once() {
         assert_eq!(done.try_next(), None);
         assert_eq!(done.dropped(), 0);
     });
+}
+
+#[test]
+fn a_queue_that_can_hold_nothing_is_refused_at_once() {
+    assert!(Completions::new(0).is_err());
+    assert!(Completions::new(1).is_ok());
 }
 
 #[test]

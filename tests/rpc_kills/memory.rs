@@ -1,7 +1,11 @@
 //! The same inside one process, where a server cannot be killed: its ends are closed under it, and it replies no more.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+        mpsc,
+    },
     thread,
 };
 
@@ -9,7 +13,7 @@ use ringpipe::rpc::{Client, Codec, Connection, Limits, Server};
 
 use crate::{
     common::Random,
-    executioner::Order,
+    executioner::{Order, now},
     flight::{Flight, Load, Tally},
     ledger::Ledger,
     work::{self, Release},
@@ -26,7 +30,13 @@ pub(crate) struct InMemory {
 }
 
 impl InMemory {
-    pub(crate) fn give_up(self, load: Load, ledger: &Arc<Ledger>, random: &mut Random) -> Tally {
+    /// What came of the calls, and how many nanoseconds after the end of the server the last of them had ended.
+    pub(crate) fn give_up(
+        self,
+        load: Load,
+        ledger: &Arc<Ledger>,
+        random: &mut Random,
+    ) -> (Tally, u64) {
         let Self { codec, limits, said_at, when } = self;
         let (their_reader, our_writer) = ringpipe::pipe();
         let (our_reader, their_writer) = ringpipe::pipe();
@@ -36,6 +46,7 @@ impl InMemory {
         let server = Server::with_limits(limits.unwrap_or_default());
         let release = Arc::new(Release::default());
         let (say, said) = mpsc::channel();
+        let ended_at = AtomicU64::new(0);
         let service = work::service(Arc::clone(ledger), Arc::clone(&release), move |execution| {
             if execution == said_at {
                 // Nobody waits for it where the moment is any.
@@ -46,18 +57,22 @@ impl InMemory {
         let flight = thread::scope(|scope| {
             if limits.is_some() {
                 scope.spawn(|| server.serve(theirs, codec));
+                let ended_at = &ended_at;
                 scope.spawn(move || {
                     if when.at_work {
                         said.recv().unwrap();
                     }
                     thread::sleep(when.delay);
+                    ended_at.store(now(), SeqCst);
                     for end in ends {
                         end.close();
                     }
                 });
             } else {
+                let ended_at = &ended_at;
                 scope.spawn(move || {
                     thread::sleep(when.delay);
+                    ended_at.store(now(), SeqCst);
                     drop(theirs);
                 });
             }
@@ -69,6 +84,7 @@ impl InMemory {
         assert!(client.close().is_err(), "the connection had ended before");
         // Joins everything that may still be executing.
         server.close();
-        flight.check(ledger)
+        let took = flight.last_told().saturating_sub(ended_at.into_inner());
+        (flight.check(ledger), took)
     }
 }

@@ -170,7 +170,7 @@ impl Scene<'_> {
     }
 
     /// The same in memory.
-    fn give_up(&self, seed: u64) -> Tally {
+    fn give_up(&self, seed: u64, delays: &mut Delays) -> Tally {
         let Draw { mut random, codec, moment, load, said_at, when } = Draw::new(seed);
         self.ledger.clear();
         let limits = match moment {
@@ -179,7 +179,10 @@ impl Scene<'_> {
             _ => Some(Limits::default()),
         };
         let server = InMemory { codec, limits, said_at, when };
-        server.give_up(load, &self.ledger, &mut random)
+        let (tally, took) = server.give_up(load, &self.ledger, &mut random);
+        // Nobody else saw it.
+        delays.add(0, 0, took);
+        tally
     }
 }
 
@@ -213,7 +216,8 @@ pub(crate) fn every_call_in_flight_ends_once_and_no_undelivered_one_was_executed
                 let tally = scene.kill(TRANSPORTS[at], seed, &mut sum.delays);
                 sum.add(tally);
                 if seed % MEMORY_EVERY == 0 {
-                    in_memory.add(scene.give_up(seed));
+                    let tally = scene.give_up(seed, &mut in_memory.delays);
+                    in_memory.add(tally);
                 }
             });
         }
@@ -225,6 +229,7 @@ pub(crate) fn every_call_in_flight_ends_once_and_no_undelivered_one_was_executed
     }
     let mut report = Report::new("T6 memory", "servers that gave up");
     in_memory.report(&mut report);
+    in_memory.delays.report_ours(&mut report);
     report.done(in_memory.rounds, 125);
     let shared = &transports[0];
     assert!(

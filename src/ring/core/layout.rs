@@ -54,8 +54,8 @@ pub(crate) struct Side {
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Sleep {
-    /// 0 while awake; otherwise the number of this sleep (counted from 1, never repeated), shifted left by two, with
-    /// [`PARKED`] or [`ARMED`] in the low bits. A waker rings once per number.
+    /// 0 or [`ASKING`] while awake; otherwise the number of this sleep (counted from 1, never repeated), shifted left by
+    /// two, with [`PARKED`] or [`ARMED`] in the low bits. A waker rings once per number.
     pub(crate) parked: AtomicU64,
     /// Ring the doorbell when the peer's position has reached this one.
     pub(crate) want: AtomicU64,
@@ -65,6 +65,9 @@ pub(crate) struct Sleep {
 
 /// Low bits of [`Sleep::parked`]: the side sleeps on its doorbell word.
 pub(crate) const PARKED: u64 = 1;
+/// [`Sleep::parked`] of a side that is awake and sleeps so often that the peer shall pass a full fence after each publication:
+/// a sleep with the number 0, which nobody rings for.
+pub(crate) const ASKING: u64 = PARKED;
 /// Low bits of [`Sleep::parked`]: the side polls a descriptor, and wants that one rung.
 pub(crate) const ARMED: u64 = 2;
 

@@ -75,6 +75,26 @@ fn two_writes_wake_a_reader_that_sleeps_twice() {
 }
 
 #[test]
+fn a_reader_that_asked_for_fences_takes_it_back_before_it_sleeps_without_them() {
+    explore(preemptions(3), || {
+        let (mut reader, mut writer) = ends(4);
+        let _ends = beside(
+            move || {
+                write(&mut writer, b"a");
+                write(&mut writer, b"bc");
+                write(&mut writer, b"d");
+                writer
+            },
+            || {
+                for byte in [b"a", b"b", b"c", b"d"] {
+                    expect(&mut reader, byte);
+                }
+            },
+        );
+    });
+}
+
+#[test]
 fn bytes_wake_a_reader_that_needs_several_of_them() {
     explore(preemptions(4), || {
         let (mut reader, mut writer) = ends(4);

@@ -2,7 +2,8 @@
 //!
 //! Each stream keeps the socket over which the two sides met, and a pidfd of the peer where the kernel gives one. When
 //! the peer's process ends, the kernel closes its side of the socket and marks the pidfd, and one thread per process
-//! waits for either. No heartbeats, no process ids, nothing in shared memory that a dead peer could leave locked.
+//! waits for either. The socket alone would hide the death for as long as a process lives that the dead had forked. No
+//! heartbeats, and nothing in shared memory that a dead peer could leave locked.
 
 #[cfg_attr(loom, path = "modelled.rs")]
 #[cfg_attr(all(not(target_os = "linux"), not(loom)), path = "elsewhere.rs")]

@@ -16,7 +16,10 @@ use nix::sys::{
     eventfd::{EfdFlags, EventFd},
 };
 
-use super::Link;
+use super::{
+    Link,
+    link::{Met, Sign},
+};
 use crate::sys::{fork::Origin, slice, thread};
 
 /// How long the thread stays without a link to watch, so that streams opened in a row share one.
@@ -100,10 +103,13 @@ impl Watcher {
         state.last_id += 1;
         let id = state.last_id;
         state.links.insert(id, Arc::downgrade(link));
-        for (fd, sign) in link.signs() {
-            if set.add(fd, sign, id).is_none() {
+        for (fd, events, sign) in link.signs() {
+            // A peer that has still to say who it is does so by a byte.
+            let greeting = EpollFlags::EPOLLIN;
+            let events = if link.awaits() { events | greeting } else { events };
+            if set.add(fd, events, mark(id, sign)).is_none() {
                 state.links.remove(&id);
-                link.signs().for_each(|(fd, _)| set.remove(fd));
+                link.signs().for_each(|(fd, ..)| set.remove(fd));
                 set.end_if_idle(&state.links);
                 return None;
             }
@@ -115,7 +121,7 @@ impl Watcher {
         let mut state = self.lock();
         state.links.remove(&id);
         if let Some(set) = &state.running {
-            link.signs().for_each(|(fd, _)| set.remove(fd));
+            link.signs().for_each(|(fd, ..)| set.remove(fd));
             set.end_if_idle(&state.links);
         }
     }
@@ -126,11 +132,11 @@ impl Watcher {
         let mut timeout = EpollTimeout::NONE;
         loop {
             let ready = set.epoll.wait(&mut events, timeout).unwrap_or_else(|_| {
-                self.look_at_all();
+                self.look_at_all(set);
                 0
             });
             for event in &events[..ready] {
-                self.tell(event.data(), set);
+                self.tell(*event, set);
             }
             let mut state = self.lock();
             timeout = EpollTimeout::NONE;
@@ -146,24 +152,41 @@ impl Watcher {
 
     /// Should the kernel refuse to wait for good (a filter, say), each link is asked, now and then.
     #[cold]
-    fn look_at_all(&self) {
+    fn look_at_all(&self, set: &Set) {
         std::thread::sleep(DOZE);
+        let upgraded = |(&id, link): (&u64, &Weak<Link>)| Some((id, link.upgrade()?));
         // As in `tell`: not under the lock.
-        let links: Vec<_> = self.lock().links.values().filter_map(Weak::upgrade).collect();
-        links.iter().filter(|link| link.is_hung_up()).for_each(|link| link.peer_died());
+        let links: Vec<_> = self.lock().links.iter().filter_map(upgraded).collect();
+        for (id, link) in links {
+            if set.meet(&link, id) || link.is_hung_up() {
+                link.peer_died();
+            }
+        }
     }
 
-    fn tell(&self, id: u64, set: &Set) {
-        if id == KICK {
+    fn tell(&self, event: EpollEvent, set: &Set) {
+        let mark = event.data();
+        if mark == KICK {
             let _ = set.kick.read();
             return;
         }
         // The lock is gone before the link is told, or dropped here as the last one that held it.
-        let link = self.lock().links.get(&id).and_then(Weak::upgrade);
-        if let Some(link) = link {
+        let link = self.lock().links.get(&(mark / 2)).and_then(Weak::upgrade);
+        let Some(link) = link else { return };
+        if !is_greeting(event) || set.meet(&link, mark / 2) {
             link.peer_died();
         }
     }
+}
+
+/// What an event is known by: whose sign it is, and which.
+fn mark(id: u64, sign: Sign) -> u64 {
+    2 * id + sign as u64
+}
+
+/// Whether it is a byte on the socket, and neither its end nor that of the process.
+fn is_greeting(event: EpollEvent) -> bool {
+    event.data() % 2 == Sign::Socket as u64 && event.events() == EpollFlags::EPOLLIN
 }
 
 impl Registration {
@@ -187,6 +210,16 @@ impl Set {
     /// Edge-triggered, because once is enough.
     fn add(&self, fd: BorrowedFd<'_>, sign: EpollFlags, id: u64) -> Option<()> {
         self.epoll.add(fd, EpollEvent::new(sign | EpollFlags::EPOLLET, id)).ok()
+    }
+
+    /// Hears who the peer is, and waits for the end of that process from now on; gives whether it has ended already.
+    fn meet(&self, link: &Link, id: u64) -> bool {
+        let met = link.meet();
+        if let Met::Process(pidfd) = met {
+            // Without it the socket tells, as long as nobody else has it.
+            let _ = self.add(pidfd, EpollFlags::EPOLLIN, mark(id, Sign::Process));
+        }
+        matches!(met, Met::Dead)
     }
 
     /// Has the thread look whether it is still needed, if there is nothing to watch.

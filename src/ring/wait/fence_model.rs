@@ -24,10 +24,25 @@ enum Word {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
     As(Fences),
+    /// The sleeper fences for both, or asks the publisher to, and takes it back, whenever it likes.
+    Asking(Fault),
     PublisherOnly,
     SleeperOnly,
     Nobody,
 }
+
+/// What is left out of the asking.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Nothing,
+    PublisherDoesNotFence,
+    PublisherDoesNotLookAgain,
+    SleeperStaysAsking,
+    SleeperNeverWasHeard,
+}
+
+/// What a sleeper that asks leaves in `Parked` while it is awake: more than it ever sleeps.
+const ASKING: u8 = u8::MAX;
 
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 struct Machine {
@@ -55,6 +70,7 @@ struct Sleeper {
     number: u8,
     listened: u8,
     seen: u8,
+    asking: bool,
 }
 
 impl Machine {
@@ -93,27 +109,46 @@ impl Machine {
             }
             2 => own.parked = self.load(0, Word::Parked),
             3 => {
+                let fences =
+                    matches!(rule, Rule::Asking(fault) if fault != Fault::PublisherDoesNotFence);
+                if own.parked != 0 && fences {
+                    self.drain(0);
+                }
+            }
+            4 => {
+                let looks = matches!(rule, Rule::Asking(fault) if fault != Fault::PublisherDoesNotLookAgain);
+                if own.parked != 0 && looks {
+                    own.parked = self.load(0, Word::Parked);
+                }
+            }
+            5 => {
                 let reached = own.published >= self.load(0, Word::Want);
-                if own.parked != 0 && own.parked != own.rung_for && reached {
+                let asleep = own.parked != 0 && own.parked != ASKING;
+                if asleep && own.parked != own.rung_for && reached {
                     own.rung_for = own.parked;
                     // A locked instruction: it drains the buffer, and its result is at once in memory.
                     self.drain(0);
                     self.doorbell += 1;
                 }
             }
-            _ => unreachable!("four steps"),
+            _ => unreachable!("six steps"),
         }
-        own.step = (own.step + 1) % 4;
+        own.step = (own.step + 1) % 6;
         self.publisher = own;
         true
     }
 
-    fn sleeper_step(&mut self, rule: Rule) -> bool {
+    /// `asks` is what the sleeper chooses where it has a choice.
+    fn sleeper_step(&mut self, rule: Rule, asks: bool) -> bool {
         let mut own = self.sleeper.clone();
         let mut next = own.step + 1;
         match own.step {
             0 if own.consumed == ITEMS => return false,
             0 => {
+                if own.asking && !asks {
+                    own.asking = rule == Rule::Asking(Fault::SleeperStaysAsking);
+                    self.store(1, Word::Parked, 0);
+                }
                 own.seen = self.load(1, Word::Pos);
                 if own.seen > own.consumed {
                     own.consumed = own.seen;
@@ -128,8 +163,13 @@ impl Machine {
             }
             3 => match rule {
                 Rule::As(Fences::Both) | Rule::SleeperOnly => self.drain(1),
+                Rule::Asking(fault) if own.asking || fault == Fault::SleeperNeverWasHeard => {
+                    self.drain(1);
+                }
                 // The call fences this processor and every other one, at whatever step that is.
-                Rule::As(Fences::Sleeper) => (0..2).for_each(|cpu| self.drain(cpu)),
+                Rule::As(Fences::Sleeper) | Rule::Asking(_) => {
+                    (0..2).for_each(|cpu| self.drain(cpu))
+                }
                 Rule::PublisherOnly | Rule::Nobody => {}
             },
             4 => {
@@ -146,7 +186,8 @@ impl Machine {
                 }
             }
             6 => {
-                self.store(1, Word::Parked, 0);
+                own.asking = matches!(rule, Rule::Asking(_)) && asks;
+                self.store(1, Word::Parked, if own.asking { ASKING } else { 0 });
                 next = 0;
             }
             _ => unreachable!("seven steps"),
@@ -183,9 +224,11 @@ fn explore(rule: Rule) -> (usize, bool) {
             visit(next);
         }
         // A sleeper that cannot move may still have drained its buffer on the way into the kernel.
-        let mut next = machine.clone();
-        if next.sleeper_step(rule) || next != machine {
-            visit(next);
+        for asks in [false, true] {
+            let mut next = machine.clone();
+            if next.sleeper_step(rule, asks) || next != machine {
+                visit(next);
+            }
         }
         lost |= !moved && machine.sleeper.consumed < ITEMS;
     }
@@ -198,6 +241,25 @@ fn neither_way_of_fencing_loses_a_wake_up() {
         let (states, lost) = explore(Rule::As(fences));
         println!("{fences:?}: {states} states");
         assert!(states > 1000 && !lost, "{fences:?}: {states} states, lost: {lost}");
+    }
+}
+
+#[test]
+fn asking_the_publisher_for_fences_loses_none_however_often_it_begins_and_ends() {
+    let (states, lost) = explore(Rule::Asking(Fault::Nothing));
+    println!("asking: {states} states");
+    assert!(states > 1000 && !lost, "{states} states, lost: {lost}");
+}
+
+#[test]
+fn every_step_of_the_asking_that_is_missing_loses_one() {
+    for fault in [
+        Fault::PublisherDoesNotFence,
+        Fault::PublisherDoesNotLookAgain,
+        Fault::SleeperStaysAsking,
+        Fault::SleeperNeverWasHeard,
+    ] {
+        assert!(explore(Rule::Asking(fault)).1);
     }
 }
 

@@ -27,7 +27,10 @@
 //! to read what p5 left would be followed by a w4 that finds nothing, and by a sleep that nobody ends.
 //!
 //! Which side executes the fences is agreed upon when the sides meet: each its own, or the sleeper for both
-//! ([`Fences`]).
+//! ([`Fences`]). In the second case a sleeper that sleeps after hardly anything came may turn it round: after a sleep for which it
+//! fenced for both it leaves `parked` at a value that is neither 0 nor a sleep. From that fence on the publisher never sees
+//! 0, and whatever else it sees makes it pass p3 and repeat p4 (`Notifier::wake`), so that the next sleeps need no
+//! more than the sleeper's own w3. Storing 0 takes it back: the next w3 is one for both again.
 //!
 //! Local events (the end's own close, a moved deadline, a peer found dead) set a private flag and then ring the
 //! end's own doorbell unconditionally, which is the second half of the same argument. There is no timeout as a

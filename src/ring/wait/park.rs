@@ -5,12 +5,20 @@ use std::time::Duration;
 use super::Fences;
 use crate::{
     ring::{
-        core::layout::{PARKED, Side, Sleep},
+        core::layout::{ASKING, PARKED, Side, Sleep},
         doorbell::{Doorbell, Woke},
     },
     sync::{Ordering, full_fence},
     sys::clock::Moment,
 };
+
+/// So few bytes between two sleeps that the peer shall pay for the fences. A fence of its takes some ten nanoseconds a
+/// publication, a `membarrier` for it from half a microsecond to several.
+#[cfg(not(loom))]
+const OFTEN: u64 = 1 << 10;
+// A model passes a handful of bytes.
+#[cfg(loom)]
+const OFTEN: u64 = 1;
 
 /// The sleeping side's own bookkeeping.
 #[derive(Debug, Default)]
@@ -18,6 +26,10 @@ pub(crate) struct Sleeper {
     /// The number of the last sleep, in `1 .. 1 << 62`; 0 before the first. It is never used again, because a waker
     /// remembers the one it rang for.
     number: u64,
+    /// The position that the last sleep waited for.
+    wanted: u64,
+    /// Since a `membarrier` this side's `parked` has never been 0, so the peer passes a full fence with each publication.
+    asking: bool,
 }
 
 impl Sleeper {
@@ -48,7 +60,7 @@ impl Sleeper {
         let mut listened = bell.listen();
         self.announce(&own.sleep, want, PARKED);
         // ORDER(E3): pairs with the fence in `Notifier::notify`; either it sees `parked`, or `ready` what it published.
-        let fenced = cfg!(mutant = "no_fence_in_waiter") || fences.before_second_look();
+        let fenced = cfg!(mutant = "no_fence_in_waiter") || self.before_second_look(fences);
         let ready = !cfg!(mutant = "no_second_look") && ready();
         if cfg!(mutant = "doorbell_after_second_look") {
             listened = bell.listen();
@@ -58,8 +70,38 @@ impl Sleeper {
             (false, true) => bell.sleep(listened, deadline),
             (false, false) => doze(bell, listened, deadline),
         };
-        own.sleep.parked.store(0, Ordering::Relaxed);
+        let often = want.wrapping_sub(self.wanted) <= OFTEN;
+        self.wanted = want;
+        if often && fenced && fences == Fences::Sleeper {
+            self.asking = true;
+            own.sleep.parked.store(ASKING, Ordering::Relaxed);
+        } else {
+            self.stop_asking(&own.sleep);
+        }
         woke
+    }
+
+    /// As [`Fences::before_second_look`], which a peer makes unnecessary that passes the fences itself.
+    fn before_second_look(&self, fences: Fences) -> bool {
+        if self.asking || cfg!(mutant = "asking_unheard") {
+            full_fence();
+            true
+        } else {
+            fences.before_second_look()
+        }
+    }
+
+    /// Whether the peer was asked for fences, and so much has come without a sleep that they cost it more than they
+    /// save. `wanted` is the position that this side waits for now.
+    #[inline(always)]
+    pub(crate) fn asks_too_much(&self, wanted: u64) -> bool {
+        self.asking && wanted.wrapping_sub(self.wanted) > OFTEN
+    }
+
+    /// This side is awake, and the next sleep fences for both.
+    pub(crate) fn stop_asking(&mut self, own: &Sleep) {
+        self.asking = cfg!(mutant = "asking_forever") && self.asking;
+        own.parked.store(0, Ordering::Relaxed);
     }
 
     /// Publishes a new sleep with `kind` in the low bits, without sleeping. [`full_fence`] must follow, and a second look.
@@ -106,12 +148,31 @@ impl Notifier {
         // ORDER(E8): synchronizes with the Release in `Sleeper::announce`.
         let parked = peer.sleep.parked.load(Ordering::Acquire);
         if parked != 0 {
-            self.wake(peer, parked, pos, ring);
+            self.wake(fences, peer, parked, pos, ring);
         }
     }
 
     #[cold]
-    fn wake(&mut self, peer: &Side, parked: u64, pos: u64, ring: impl FnOnce(u64)) {
+    fn wake(
+        &mut self,
+        fences: Fences,
+        peer: &Side,
+        mut parked: u64,
+        pos: u64,
+        ring: impl FnOnce(u64),
+    ) {
+        if fences == Fences::Sleeper && !cfg!(mutant = "no_fence_when_asked") {
+            // ORDER(E3): the peer sleeps often, and leaves the fence to us. What was seen before it proves nothing, not
+            // even that the peer still sleeps this sleep.
+            full_fence();
+            if !cfg!(mutant = "no_look_when_asked") {
+                // ORDER(E8): as in `notify`.
+                parked = peer.sleep.parked.load(Ordering::Acquire);
+            }
+        }
+        if parked <= ASKING {
+            return;
+        }
         let reached = pos.wrapping_sub(peer.sleep.want.load(Ordering::Relaxed)) as i64 >= 0;
         if reached && parked != self.rung_for {
             self.rung_for = parked;

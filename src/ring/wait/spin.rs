@@ -24,14 +24,17 @@ pub enum Wait {
     Park,
 }
 
-/// Longest time an adaptive wait looks before it sleeps. A sleep and its wake cost about 55 µs on the virtual machine
+/// Longest time an adaptive wait looks before it sleeps, now and then. A sleep and its wake cost about 55 µs on the virtual machine
 /// this was measured on (6 µs on bare metal), and two sides that both sleep only find out that looking pays if one of
 /// them looks for longer than the other takes to wake.
 const LONGEST: Duration = Duration::from_micros(80);
-/// Shortest time; it must cover a peer that answers at once, or two sides that both gave up would never learn better.
-const SHORTEST: Duration = Duration::from_micros(2);
+/// Longest time that looking is worth as a rule. It costs this CPU as much as a sleep and its wake cost both sides two or three
+/// times; with a peer that has something every 100 µs, looking for longer took twice the CPU of a Unix socket.
+const WORTH: Duration = Duration::from_micros(40);
+/// A budget below this is none: the first looks of every wait, which cover a peer that answers at once, last as long.
+const SHORTEST: Duration = Duration::from_micros(1);
 /// One wait in so many looks for [`LONGEST`] whatever was learnt, so that a peer that became quick is noticed.
-const TRY_AGAIN: u32 = 64;
+const TRY_AGAIN: u32 = 256;
 /// Looks between two readings of the clock, which costs about as much as a look.
 const LOOKS_PER_CLOCK: u32 = 32;
 /// Most pauses between two looks of a long wait. Each look takes the cache line away from the peer.
@@ -43,7 +46,7 @@ pub(crate) struct Patience {
     wait: Wait,
     /// How long the next adaptive wait looks.
     budget: Duration,
-    /// Waits that ended in a sleep, since the last that looked for [`LONGEST`].
+    /// Waits that had to look for a while, since the last for which that was worth it.
     sleeps: u32,
     /// The machine has one CPU.
     alone: bool,
@@ -70,7 +73,7 @@ impl Patience {
         let alone = cpu::online() == 1;
         Self {
             wait,
-            budget: LONGEST,
+            budget: WORTH,
             sleeps: 0,
             alone,
             told_cpu: 0,
@@ -141,28 +144,32 @@ impl Patience {
         self.sleeps += 1;
         let longest = shared || self.sleeps % TRY_AGAIN == 0;
         let limit = if longest { LONGEST } else { self.budget };
+        if limit < SHORTEST {
+            return Looked::InVain;
+        }
         let start = Moment::now();
-        let mut pauses = 1;
-        loop {
+        let (mut pauses, mut looked) = (1, Duration::ZERO);
+        while looked < limit {
             for _ in 0..LOOKS_PER_CLOCK {
                 if ready() {
-                    self.budget = LONGEST;
-                    self.sleeps = 0;
+                    if looked < WORTH {
+                        self.budget = WORTH;
+                        self.sleeps = 0;
+                    }
                     return Looked::Later;
                 }
                 pause(pauses);
             }
-            if Moment::now().since(start) >= limit {
-                return Looked::InVain;
-            }
+            looked = Moment::now().since(start);
             pauses = (pauses * 2).min(MOST_PAUSES);
         }
+        Looked::InVain
     }
 
     /// Learns from a wait that ended in a sleep, `waited` after it began.
     pub(crate) fn slept(&mut self, waited: Duration) {
-        if waited > LONGEST {
-            self.budget = (self.budget / 2).max(SHORTEST);
+        if waited > WORTH {
+            self.budget /= 2;
         }
     }
 

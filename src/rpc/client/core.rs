@@ -198,12 +198,17 @@ impl Core {
             let _ = self.drain(&mut lead);
         }
         self.end(CallError::ShutDown);
+        self.join_threads();
+        if ended { Err(CallError::ShutDown) } else { Ok(()) }
+    }
+
+    /// Waits for the client's threads, which end as the connection has.
+    pub(super) fn join_threads(&self) {
         let threads = std::mem::take(&mut lock(&self.state).threads);
         for thread in threads {
             // A panic in one has been printed; there is nothing more to do about it here.
             let _ = thread.join();
         }
-        if ended { Err(CallError::ShutDown) } else { Ok(()) }
     }
 
     /// Delivers what has arrived, if nobody is reading just now. Never blocks.

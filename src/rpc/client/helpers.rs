@@ -22,6 +22,18 @@ const LATE: Duration = Duration::from_millis(100);
 /// After so many waits for late replies without a byte nobody is calling either, and the reader sleeps until something comes.
 const SILENT_WAITS: u32 = 10;
 
+/// Ends the connection when one of its threads panics, in a transport of somebody's own: the calls that depend on the thread
+/// would wait for ever.
+struct EndOnPanic<'a>(&'a Core);
+
+impl Drop for EndOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.end(broken(io::Error::other("the transport panicked")));
+        }
+    }
+}
+
 impl Core {
     /// Over a connection without time-outs a caller cannot leave a read, so it must not begin one.
     pub(super) fn start_reader_if_untimed(self: &Arc<Self>) -> io::Result<()> {
@@ -86,7 +98,10 @@ impl Core {
         run: impl FnOnce(&Self) + Send + 'static,
     ) -> io::Result<()> {
         let core = Arc::clone(self);
-        let thread = thread::Builder::new().name(name.into()).spawn(move || run(&core))?;
+        let thread = thread::Builder::new().name(name.into()).spawn(move || {
+            let _end = EndOnPanic(&core);
+            run(&core);
+        })?;
         state.threads.retain(|thread| !thread.is_finished());
         state.threads.push(thread);
         Ok(())
@@ -137,6 +152,8 @@ impl Core {
 
     /// Reads while there are replies to come that nobody waits for, and no caller who would rather read.
     fn lead_in_background(&self, mut lead: Lead<'_>) {
+        // Before the right to read is given back to callers, who would fare no better.
+        let _end = EndOnPanic(self);
         let mut silent = 0;
         let reason = loop {
             let reply = match lead.next() {

@@ -236,5 +236,7 @@ impl Drop for Client {
     fn drop(&mut self) {
         // The only error is that it is closed already.
         let _ = self.core.close();
+        // A caller who was in the middle of a frame when it was closed left that to a thread.
+        self.core.join_threads();
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{
     super::{
         CallError, Codec,
-        codec::Encoder,
+        codec::{Encoder, retire},
         connection::{Output, Until},
         lock,
     },
@@ -97,6 +97,7 @@ impl Outgoing {
             self.total += n as u64;
         }
         self.encoder.commit();
+        retire(&mut self.frame);
         Ok(())
     }
 

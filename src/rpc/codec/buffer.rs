@@ -9,6 +9,16 @@ const START: usize = 8 << 10;
 /// What an empty buffer may keep after a large frame went through it.
 const KEEP: usize = 1 << 20;
 
+/// Empties a frame that has left. Of a large one nothing is kept: idle connections must not hold what each once sent.
+#[inline]
+pub(crate) fn retire(frame: &mut Vec<u8>) {
+    if frame.capacity() > KEEP {
+        *frame = Vec::new();
+    } else {
+        frame.clear();
+    }
+}
+
 /// Grows with what arrives, never with what is announced: it is at most twice as large as the bytes in it.
 #[derive(Debug)]
 pub(crate) struct Buffer {
@@ -118,6 +128,16 @@ mod tests {
                 assert_eq!(got, sent, "chunk {chunk}, frame {frame}");
             }
         }
+    }
+
+    #[test]
+    fn a_frame_that_has_left_keeps_room_for_small_ones() {
+        let mut frame = vec![1; KEEP];
+        retire(&mut frame);
+        assert_eq!((frame.len(), frame.capacity()), (0, KEEP));
+        let mut frame = vec![1; KEEP + 1];
+        retire(&mut frame);
+        assert_eq!(frame.capacity(), 0);
     }
 
     #[test]

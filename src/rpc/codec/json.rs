@@ -89,6 +89,8 @@ impl Scanner {
         let fields: Fields<'_> = parse(text)?;
         let method = match fields.method {
             None => String::new(),
+            // Go leaves the name empty then.
+            Some(raw) if raw.get() == "null" => String::new(),
             Some(raw) => serde_json::from_str::<Cow<'_, str>>(raw.get())
                 .map_err(|error| Garbage(format!("method: {error}")))?
                 .into_owned(),

@@ -15,7 +15,7 @@ use std::{fmt, ops::Range, str::FromStr};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-pub(crate) use buffer::Buffer;
+pub(crate) use buffer::{Buffer, retire};
 
 use super::SetupError;
 #[cfg(feature = "gob")]
@@ -81,6 +81,18 @@ pub(crate) enum ReplyTo {
     Json(Box<serde_json::value::RawValue>),
     #[cfg(feature = "gob")]
     Gob(String, u64),
+}
+
+impl ReplyTo {
+    /// How much of what the client sent it holds.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Number(_) => 0,
+            Self::Json(id) => id.get().len(),
+            #[cfg(feature = "gob")]
+            Self::Gob(method, _) => method.len(),
+        }
+    }
 }
 
 /// A request whose frame lies in the buffer.

@@ -16,7 +16,11 @@ pub(super) const INTERFACE: i64 = 8;
 pub(super) const FIRST_ID: i64 = 65;
 const FIRST_ID_ACCEPTED: i64 = 64;
 /// More types than any program has, and few enough that describing them is no attack.
-const MOST_TYPES: usize = 4096;
+const MOST_TYPES: usize = 1024;
+/// More fields than any struct has: those that were left out are gone through for each value.
+const MOST_FIELDS: usize = 4096;
+/// What all descriptions of a stream may take of it. In memory one takes up to 24 times as much, and stays.
+const MOST_DESCRIBED: usize = 1 << 20;
 
 /// A described type.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,11 +48,15 @@ pub(super) struct Field {
 
 /// What one direction of a stream has told of the types in it. Cloning it shares the descriptions.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TypesReceived(Arc<HashMap<i64, Arc<Definition>>>);
+pub(crate) struct TypesReceived {
+    types: Arc<HashMap<i64, Arc<Definition>>>,
+    /// How many bytes described them.
+    described: usize,
+}
 
 impl TypesReceived {
     pub(super) fn get(&self, id: i64) -> Result<&Definition, String> {
-        self.0
+        self.types
             .get(&id)
             .map(|definition| &**definition)
             .ok_or_else(|| format!("type {id} was never described"))
@@ -59,13 +67,17 @@ impl TypesReceived {
         if id < FIRST_ID_ACCEPTED {
             return Err(format!("type {id} cannot be described"));
         }
-        if self.0.len() >= MOST_TYPES {
+        if self.types.len() >= MOST_TYPES {
             return Err(format!("more than {MOST_TYPES} types are described"));
+        }
+        self.described = self.described.saturating_add(message.0.len());
+        if self.described > MOST_DESCRIBED {
+            return Err(format!("types are described with more than {MOST_DESCRIBED} bytes"));
         }
         let mut definition = read_definition(&mut message)?;
         definition.id = id;
         // Copied only while bodies described before are still waiting to be decoded.
-        let types = Arc::make_mut(&mut self.0);
+        let types = Arc::make_mut(&mut self.types);
         if types.insert(id, Arc::new(definition)).is_some() {
             return Err(format!("type {id} is described twice"));
         }
@@ -204,7 +216,11 @@ fn read_kind(which: u64, reader: &mut Reader<'_>) -> Result<Definition, String> 
                 Ok(())
             })?,
             (3, 2) => {
-                for _ in 0..reader.count()? {
+                let count = reader.count()?;
+                if count > MOST_FIELDS {
+                    return Err(format!("a struct of {count} fields; {MOST_FIELDS} is the most"));
+                }
+                for _ in 0..count {
                     members.push(read_member(reader)?);
                 }
             }

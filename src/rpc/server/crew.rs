@@ -245,5 +245,10 @@ impl Shared {
             }
             self.watch_sleeps.store(false, Ordering::SeqCst);
         }
+        drop(watched);
+        // A session whose leader was deposed ends only with another, though there was no thread for it.
+        for lead in backlog {
+            lead();
+        }
     }
 }

@@ -148,7 +148,8 @@ impl Server {
     /// Close the listeners first, or [`accept`](Self::accept) goes on accepting connections that end at once.
     ///
     /// # Blocking
-    /// Until the methods that are being executed return. A method cannot be stopped from outside.
+    /// Until the methods that are being executed return. A method cannot be stopped from outside. Called by a method it would
+    /// wait for itself: there, leave it to another thread.
     pub fn close(&self) {
         self.sessions.close();
         self.crew.close();

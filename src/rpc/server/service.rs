@@ -92,7 +92,11 @@ where
         exchange.begin();
         exchange.returned();
         match result {
-            Ok(Ok(reply)) => exchange.reply(&reply),
+            Ok(Ok(reply)) => {
+                exchange.reply(&reply);
+                // Whoever drops it may panic too, and it has been sent.
+                let _ = catch_unwind(AssertUnwindSafe(move || drop(reply)));
+            }
             Ok(Err(text)) => exchange.fail(&text),
             Err(panic) => exchange.fail_panicked(&*panic),
         }
@@ -153,6 +157,12 @@ impl Method {
     /// Whether this is the method of this name, and not what stands for a missing one.
     pub(super) fn is(&self, name: &[u8]) -> bool {
         self.index != MISSING && self.name.as_bytes() == name
+    }
+
+    /// How much of memory is held for one call of it: what stands for a missing method lives as long as its call.
+    pub(super) fn held(&self) -> usize {
+        // Its name, and the text with it that the caller is told.
+        if self.index == MISSING { size_of::<Self>() + 2 * self.name.len() } else { 0 }
     }
 
     pub(super) fn index(&self) -> u32 {

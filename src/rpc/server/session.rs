@@ -8,6 +8,7 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Arc, Condvar, Mutex, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -18,7 +19,9 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use super::{
     super::{
         Codec, Connection, Limits,
-        codec::{Buffer, Decoder, Encoder, Garbage, MethodName, OwnedBody, ReplyTo, Request},
+        codec::{
+            Buffer, Decoder, Encoder, Garbage, MethodName, OwnedBody, ReplyTo, Request, retire,
+        },
         connection::{Hangup, Input, Output, Until},
         lock,
     },
@@ -77,8 +80,22 @@ struct Job {
 }
 
 impl Job {
+    /// What it holds in memory: whatever of it the client chose the size of.
     fn bytes(&self) -> usize {
-        self.body.len() + size_of::<Self>()
+        self.body.len() + self.to.len() + self.method.held() + size_of::<Self>()
+    }
+}
+
+/// Ends a session whose thread panics: not in a method, whose panics are answered, but in a transport of somebody's own.
+struct EndOnPanic<'a>(&'a Session);
+
+impl Drop for EndOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.hang_up();
+            lock(&self.0.active).ended = true;
+            self.0.changed.notify_all();
+        }
     }
 }
 
@@ -139,6 +156,7 @@ impl Session {
 
     /// Reads requests and sees to their execution, until the connection ends or somebody else leads.
     fn lead(self: &Arc<Self>, mut turn: u64) {
+        let _end = EndOnPanic(self);
         // The method of the last request is often that of the next.
         let mut last: Option<Arc<Method>> = None;
         let ended = loop {
@@ -233,7 +251,7 @@ impl Session {
             active.backlog_bytes += job.bytes();
             active.backlog.push_back(job);
             // The client is answered slower than it asks. What it asks meanwhile may wait in its own memory.
-            while active.backlog_bytes > self.limits.message {
+            while active.backlog_bytes > self.limits.message && !active.ended {
                 active = self.changed.wait(active).unwrap_or_else(PoisonError::into_inner);
             }
             return;
@@ -243,6 +261,7 @@ impl Session {
         drop(active);
         let session = Arc::clone(self);
         let task = Box::new(move || {
+            let _end = EndOnPanic(&session);
             session.execute(job);
             session.leave(false);
         });
@@ -339,6 +358,7 @@ impl Session {
                 }
             }
         }
+        retire(&mut out.frame);
         Ok(())
     }
 }
