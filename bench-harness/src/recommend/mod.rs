@@ -93,7 +93,7 @@ fn advise_one(report: &Report, profile: &Profile) -> Advice {
         Some(best) => {
             let chosen = choose(&firm, best, &report.noise);
             doubt(&fit, chosen, &report.noise)
-                .unwrap_or_else(|| reason(&firm, chosen, best, open.len(), &report.noise))
+                .unwrap_or_else(|| reason(&firm, chosen, best, &open, &report.noise))
         }
     };
     Advice {
@@ -160,7 +160,7 @@ fn reason<'a>(
     firm: &[&'a Cell],
     chosen: &'a Cell,
     best: &'a Cell,
-    open: usize,
+    open: &[&'a Cell],
     noise: &[Noise],
 ) -> Reason<'a> {
     let row = &chosen.case.row;
@@ -169,7 +169,7 @@ fn reason<'a>(
         let text = format!(
             "{start}, the simpler: no clear difference to {}{}",
             said(best),
-            unclear(best, chosen, noise)
+            behind(unclear(best, chosen, noise))
         );
         return (Verdict::Simpler, vec![chosen, best], text);
     }
@@ -185,8 +185,9 @@ fn reason<'a>(
         best_of(&others.collect::<Vec<_>>())
     };
     let Some(rival) = below.or_else(above) else {
-        let others = if open == 0 { "fits" } else { "that fits converged" };
-        return (Verdict::Only, cells, format!("{start}{end}; nothing else {others}"));
+        let (others, rival) = alone(chosen, open, noise);
+        cells.extend(rival);
+        return (Verdict::Only, cells, format!("{start}{end}; {others}"));
     };
     cells.insert(1, rival);
     let Comparison { ratio, clear, .. } = compare(chosen, rival, noise);
@@ -194,7 +195,7 @@ fn reason<'a>(
         let text = format!(
             "{start}, the simpler: no clear difference to {}{}{end}",
             said(rival),
-            unclear(rival, chosen, noise)
+            behind(unclear(rival, chosen, noise))
         );
         return (Verdict::Simpler, cells, text);
     }
@@ -209,28 +210,50 @@ fn reason<'a>(
     (Verdict::Best, cells, text)
 }
 
+/// What is said of the other transports where no row of theirs converged, and the best of them if it is worth a word.
+fn alone<'a>(chosen: &Cell, open: &[&'a Cell], noise: &[Noise]) -> (String, Option<&'a Cell>) {
+    let others = open.iter().copied();
+    let others = others.filter(|cell| cell.case.row.transport != chosen.case.row.transport);
+    let Some(rival) = best_of(&others.collect::<Vec<_>>()) else {
+        return ("nothing else fits".to_owned(), None);
+    };
+    let nothing = "nothing else that fits converged";
+    if compare(chosen, rival, noise).clear {
+        let text = format!("{nothing}, but the best of it looked clearly worse: {}", said(rival));
+        return (text, Some(rival));
+    }
+    (nothing.to_owned(), None)
+}
+
+/// A reason as the end of a sentence.
+fn behind(why: Option<String>) -> String {
+    why.map_or_else(String::new, |why| format!("; {why}"))
+}
+
 /// Why a difference in favour of `better` does not count, where it is large enough that a reader would ask.
-fn unclear(better: &Cell, chosen: &Cell, noise: &[Noise]) -> String {
+pub(crate) fn unclear(better: &Cell, chosen: &Cell, noise: &[Noise]) -> Option<String> {
     let Comparison { ratio, needed, .. } = compare(better, chosen, noise);
     let show = units::significant;
     if ratio.median < WORTH {
-        String::new()
-    } else if ratio.low <= 1.0 {
+        return None;
+    }
+    let why = if ratio.low <= 1.0 {
         format!(
-            "; {}× better here, but 95 % {}–{}",
+            "{}× better here, but 95 % {}–{}",
             show(ratio.median),
             show(ratio.low),
             show(ratio.high)
         )
     } else if ratio.median < needed {
         format!(
-            "; {}× better here, but it takes {}×, a tenth more than equal rows differ by",
+            "{}× better here, but it takes {}×, a tenth more than equal rows differ by",
             show(ratio.median),
             show(needed)
         )
     } else {
-        "; too few rounds to tell".to_owned()
-    }
+        "too few rounds to tell".to_owned()
+    };
+    Some(why)
 }
 
 /// A row with its figure.

@@ -100,7 +100,10 @@ fn a_simpler_row_that_did_not_converge_is_not_passed_over_in_silence() {
     for round in pipe.rounds.iter_mut().flatten() {
         round.value *= 10.0;
     }
-    assert_eq!(first(vec![pipe, tcp()]).verdict, Verdict::Only);
+    let advice = first(vec![pipe, tcp()]);
+    assert_eq!(advice.verdict, Verdict::Only);
+    assert_eq!(advice.cells, ["pingpong/64B/tcp/block", "pingpong/64B/pipe/block"]);
+    assert!(advice.text.contains("looked clearly worse: pipe/block"), "{}", advice.text);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     case::Scenario,
-    recommend::{Advice, Verdict, figure},
+    recommend::{Advice, Verdict, figure, unclear},
     transport::{self, Topology},
 };
 
@@ -51,13 +51,19 @@ fn line(report: &Report, advice: &Advice) -> String {
         _ => ("A round trip of {} takes", ""),
     };
     let what = what.replace("{}", &chosen.case.size.to_string());
-    let rest = match others.first() {
+    let rest = match others.first().filter(|_| advice.verdict != Verdict::Only) {
         Some(other) => format!(
             "with {}{},{at} {}{}",
             other.case.row,
             if level(other) < level(chosen) { ", the best of the simpler" } else { "" },
             figure(other),
-            if advice.verdict == Verdict::Simpler { ": no clear difference" } else { "" }
+            if advice.verdict == Verdict::Simpler {
+                let why = unclear(other, chosen, &report.noise);
+                let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+                format!(": no clear difference{why}")
+            } else {
+                String::new()
+            }
         ),
         // What else fits may have been measured without coming to rest; the advice says which.
         None => {
@@ -138,4 +144,61 @@ fn order(report: &Report) -> String {
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        case::Wait,
+        recommend,
+        report::record::{
+            Noise,
+            tests::{cell, report},
+        },
+        stats::interval::Estimate,
+    };
+
+    fn first_line(mut run: Report) -> String {
+        run.advice = recommend::advise(&run);
+        line(&run, &run.advice[0])
+    }
+
+    #[test]
+    fn the_short_answer_too_says_why_a_large_difference_does_not_count() {
+        let mut run = report(vec![
+            cell("pingpong ring/block", &[100.0, 100.0, 100.0]),
+            cell("pingpong pipe/block", &[125.0, 125.0, 125.0]),
+        ]);
+        run.noise = vec![Noise {
+            cell: "pingpong/64B/unix/block".to_owned(),
+            scenario: Scenario::Pingpong,
+            wait: Wait::Block,
+            ratio: Estimate { median: 0.9, low: 0.7, high: 1.0 },
+            factors: vec![1.0, 1.1, 1.4],
+        }];
+        let said = first_line(run);
+        assert!(said.contains("take **pipe/block**"), "{said}");
+        let why = "no clear difference (1.25× better here, but it takes 1.54×";
+        assert!(said.contains(why), "{said}");
+    }
+
+    #[test]
+    fn a_difference_that_nobody_would_ask_about_needs_no_reason() {
+        let said = first_line(report(vec![
+            cell("pingpong ring/block", &[100.0; 3]),
+            cell("pingpong pipe/block", &[101.0; 3]),
+        ]));
+        assert!(said.ends_with("no clear difference."), "{said}");
+    }
+
+    #[test]
+    fn the_only_row_that_converged_is_told_from_those_it_looked_clearly_better_than() {
+        let mut pipe = cell("pingpong pipe/spin", &[4_000.0, 9_000.0, 6_000.0]);
+        pipe.converged = false;
+        let said = first_line(report(vec![pipe, cell("pingpong ring/spin", &[200.0; 3])]));
+        assert!(said.contains("take **ring/spin**"), "{said}");
+        let why = "nothing else that fits converged, but the best of it looked clearly worse: pipe/spin (6.00 µs).";
+        assert!(said.ends_with(why), "{said}");
+    }
 }
