@@ -79,9 +79,14 @@ for (const h of document.querySelectorAll('h1, h2, h3')) {
 }
 for (const wide of document.querySelectorAll('.scroll, pre'))
   if (wide.tabIndex !== 0) found.push('a part that scrolls cannot be reached with the keyboard');
+let options = 0;
+for (const option of document.querySelectorAll('code span')) {
+  options += option.getClientRects().length > 0;
+  if (option.getClientRects().length > 1) found.push(`the option ${option.textContent} is broken`);
+}
 const root = document.documentElement;
 root.setAttribute('data-probe', JSON.stringify({
-  contrasts, window: innerWidth, width: root.scrollWidth, pictures: document.querySelectorAll('svg').length, found,
+  contrasts, options, window: innerWidth, width: root.scrollWidth, pictures: document.querySelectorAll('svg').length, found,
   dark: matchMedia('(prefers-color-scheme: dark)').matches,
   paper: getComputedStyle(document.body).backgroundColor,
 }));
@@ -125,6 +130,7 @@ fn a_report_fits_every_window_in_light_and_dark() {
         assert!(said["width"].as_u64() <= Some(u64::from(width)), "wider than {width}: {said}");
         assert!(said["pictures"].as_u64() > Some(5), "{said}");
         assert!(said["contrasts"].as_u64() > Some(200), "{said}");
+        assert!(said["options"].as_u64() > Some(5), "{said}");
         assert_eq!(said["found"], Value::Array(vec![]), "at {width}");
         assert_eq!(said["dark"], dark, "{said}");
         assert_eq!(said["paper"] == "rgb(255, 255, 255)", !dark, "{said}");

@@ -22,7 +22,7 @@ pub(super) fn escape(text: &str) -> String {
 ///
 /// A mark without its partner stays what it is.
 pub(super) fn inline(text: &str) -> String {
-    marked(&unbroken(text), "`", "code", &|code| escape(code), &|rest| {
+    marked(&unbroken(text), "`", "code", &|code| options_whole(code), &|rest| {
         marked(rest, "**", "strong", &|strong| escape(strong), &|plain| escape(plain))
     })
 }
@@ -44,6 +44,16 @@ fn unbroken(text: &str) -> String {
         result += word;
     }
     result
+}
+
+/// Code whose options do not end a line behind their hyphens. A hyphen that does not break would be copied with the
+/// command, so the style sheet keeps them together.
+fn options_whole(code: &str) -> String {
+    let words = code.split(' ').map(|word| match word.strip_prefix('-') {
+        Some(_) => format!("<span>{}</span>", escape(word)),
+        None => escape(word),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn marked(
@@ -73,6 +83,8 @@ mod tests {
         assert_eq!(inline("2 ** 3 and a ` alone"), "2 ** 3 and a ` alone");
         assert_eq!(inline("95 % of 1.2 µs, as 2 sides"), "95\u{a0}% of 1.2\u{a0}µs, as 2 sides");
         assert_eq!(inline("`**`"), "<code>**</code>");
+        let command = "<code>run <span>--size</span> 4KiB a-b</code>";
+        assert_eq!(inline("`run --size 4KiB a-b`"), command);
         assert_eq!(escape("a\u{7}\"'&"), "a\u{FFFD}&quot;&#39;&amp;");
     }
 }
