@@ -308,6 +308,29 @@ fn an_output_that_cannot_be_written_fails_before_anything_is_measured() {
 }
 
 #[test]
+fn a_disk_that_fills_up_does_not_take_the_answer_along() {
+    let folder = tempfile::tempdir().unwrap();
+    // A limit on the size of files refuses to write on as a full disk does, and needs no disk to fill. 512 bytes or
+    // 1 KiB, by the shell; a report has more.
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""])
+        .arg(assert_cmd::cargo::cargo_bin!("ipc-bench"))
+        .args(QUICK)
+        .args(["--transport=pipe", "--scenario=pingpong", "--output"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let (screen, errors) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(screen.contains("What to take") && screen.contains("pipe/block"), "{screen}");
+    for part in ["is not whole", "--output DIR", "File too large"] {
+        assert!(errors.contains(part), "{part}: {errors}");
+    }
+    let kept = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(kept, 1, "what was written stays");
+}
+
+#[test]
 fn a_dry_run_lists_the_cells_and_measures_nothing() {
     let output = run(&["run", "--dry-run", "--transport", "pipe", "--size", "64B"]);
     assert!(output.status.success());
