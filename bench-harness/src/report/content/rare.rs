@@ -130,3 +130,37 @@ fn by_rate(report: &Report) -> Option<Picture> {
         folded: false,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::record::tests::{cell, report};
+
+    fn after(gap_ns: u64, samples: u64, p90: Option<u64>) -> Cell {
+        let mut cell = cell("idle-wake pipe/block", &[60_000.0; 3]);
+        cell.case.pace = Some(Pace::GapNs(gap_ns));
+        cell.id = cell.case.id();
+        cell.percentiles.samples = samples;
+        cell.percentiles.p90 = p90;
+        cell
+    }
+
+    #[test]
+    fn a_silence_too_long_for_a_90th_percentile_is_explained() {
+        let run = report(vec![
+            after(10_000, 5_000, Some(70_000)),
+            after(1_000_000, 90, None),
+            after(10_000_000, 21, None),
+        ]);
+        let said = too_few(&run).unwrap();
+        assert!(said.starts_with("2 of these cells"), "{said}");
+        assert!(said.contains("21 to 90 round trips") && said.contains("--time-budget"), "{said}");
+        let shown = blocks(&run);
+        assert!(shown.iter().any(|block| matches!(block, Block::Text(text) if *text == said)));
+    }
+
+    #[test]
+    fn where_every_silence_has_its_90th_percentile_nothing_is_explained() {
+        assert_eq!(too_few(&report(vec![after(10_000, 5_000, Some(70_000))])), None);
+    }
+}
