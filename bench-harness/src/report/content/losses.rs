@@ -1,5 +1,8 @@
-//! Where something else is clearly better than the ring that waits the same way: in its figure, in processor time, in
-//! system calls, in what it can do. Computed, never written by hand.
+//! Where something else is clearly better than the ring: in its figure, in processor time, in system calls, in what it
+//! can do. Computed, never written by hand.
+//!
+//! A ring is held against rows that wait the same way. One that looks for a while, which is its default, is held against
+//! rows that sleep at once as well: hardly anything else looks for a while, and it would lose to nobody.
 
 use super::{
     super::{
@@ -9,6 +12,7 @@ use super::{
     Block,
 };
 use crate::{
+    case::Wait,
     recommend::{self, figure},
     stats::interval::Estimate,
     transport::{self, Topology, Transport},
@@ -24,18 +28,18 @@ pub(super) fn blocks(report: &Report) -> Vec<Block> {
     let faster = by_figure(report, &rings);
     if faster.is_empty() {
         blocks.push(Block::text(
-            "In its figures, against rows that wait the same way: nowhere on this host.",
+            "In its figures, against rows that wait the same way or sleep sooner: nowhere on this host.",
         ));
     } else {
-        let title = "Rows whose figure is clearly better, and which wait the same way";
+        let title =
+            "Rows whose figure is clearly better, and which wait the same way or sleep sooner";
         blocks.push(Block::table(title, faster));
     }
     let cheaper = by_cpu(report, &rings);
     if cheaper.is_empty() {
         blocks.push(Block::text("In processor time for a message: nowhere on this host."));
     } else {
-        let title =
-            "Rows that take clearly less processor time for a message, and wait the same way";
+        let title = "Rows that take clearly less processor time for a message, and wait the same way or sleep sooner";
         blocks.push(Block::table(title, cheaper));
     }
     let calls = by_calls(report, &rings);
@@ -59,12 +63,14 @@ fn is_ring(cell: &Cell) -> bool {
     row.replica == 0 && (row.transport == "ring" || row.transport.starts_with("ring-"))
 }
 
-/// Each pair of a ring and a row that could stand in its place: of the same block, waiting the same way.
+/// Each pair of a ring and a row that could stand in its place: of the same block, and bearable wherever that ring is.
 fn pairs<'a>(report: &'a Report, rings: &[&'a Cell]) -> Vec<(&'a Cell, &'a Cell)> {
     let firm = |cell: &Cell| cell.converged && cell.fault.is_none();
+    let alike =
+        |ring: Wait, other: Wait| other == ring || (ring, other) == (Wait::Adaptive, Wait::Block);
     let stands_in = |ring: &Cell, other: &Cell| {
         other.case.block() == ring.case.block()
-            && other.case.row.wait == ring.case.row.wait
+            && alike(ring.case.row.wait, other.case.row.wait)
             && other.case.row.replica == 0
             && !is_ring(other)
             && !other.floor
@@ -191,6 +197,17 @@ mod tests {
             assert!(!text.contains(row), "{row}: {text}");
         }
         assert!(text.contains("cannot be waited for beside other descriptors"), "{text}");
+    }
+
+    #[test]
+    fn a_ring_that_looks_for_a_while_loses_to_what_sleeps_at_once_too() {
+        let ring = costing(cell("stream ring/adaptive", &[2e9; 3]), 9_000);
+        let unix = costing(cell("stream unix/block", &[3e9; 3]), 4_000);
+        let pipe = costing(cell("stream pipe/spin", &[4e9; 3]), 4_000);
+        let text = text(&report(vec![ring, unix, pipe]));
+        assert!(text.contains("figure is clearly better") && text.contains("1.50"), "{text}");
+        assert!(text.contains("less processor time") && text.contains("2.25"), "{text}");
+        assert!(!text.contains("pipe/spin"), "{text}");
     }
 
     #[test]
