@@ -171,7 +171,8 @@ fn system_calls_are_counted_on_both_sides_and_a_side_that_polls_makes_none() {
         calls("pipe/block")
     );
     assert_eq!(calls("flag/spin"), (0.0, 0.0));
-    assert_eq!(calls("ring/spin"), (0.0, 0.0));
+    // It gives way where its last word from the other side came from its own CPU, as before both are where they belong.
+    assert!(calls("ring/spin").0 < 0.5 && calls("ring/spin").1 < 0.5, "{:?}", calls("ring/spin"));
     // The server reads in a thread of its own, which counts.
     assert!(calls("rpc-unix/block").1 >= 2.0);
     let memory = cells.iter().find(|cell| field(cell, "transport") == "memory").unwrap();

@@ -57,6 +57,7 @@ pub(crate) fn create_producer(
     let fd = object::create(c"ringpipe-producer", size)?;
     let producer = Mapping::new(fd.as_fd(), size, capacity, Access::ReadWrite)?;
     let header = Header { capacity: capacity as u64, data_offset: DATA as u64, nonce };
+    producer.warm(size);
     write_header(&producer, header);
     object::seal(fd.as_fd(), READ_ONLY_FOR_OTHERS)?;
     let bells_fd = object::create(c"ringpipe-doorbells", AREA_SIZE)?;
