@@ -72,6 +72,22 @@ mod mapped {
             unsafe { self.base.add((pos & self.mask) as usize) }
         }
 
+        /// Has this processor fetch the line at `pos` for writing, while there is time.
+        #[inline(always)]
+        pub(crate) fn fetch(&self, pos: u64) {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a hint, which changes nothing that a program can see.
+            unsafe {
+                std::arch::asm!(
+                    "prefetchw [{}]",
+                    in(reg) self.at(pos).as_ptr(),
+                    options(nostack, preserves_flags, readonly)
+                );
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = pos;
+        }
+
         /// Copies `bytes` to the positions from `pos` on, in one piece.
         ///
         /// # Safety
@@ -253,6 +269,8 @@ mod modelled {
         fn offset(&self, pos: u64) -> usize {
             pos as usize & (self.bytes.len() - 1)
         }
+
+        pub(crate) fn fetch(&self, _pos: u64) {}
 
         pub(crate) unsafe fn put_whole(&self, pos: u64, bytes: &[u8]) {
             // SAFETY: as the caller promises.
