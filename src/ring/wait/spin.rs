@@ -101,6 +101,9 @@ impl Patience {
             self.together = Together::default();
         }
         if soon(&mut ready) {
+            // The peer is quick, whatever was learnt.
+            self.budget = WORTH;
+            self.sleeps = 0;
             return Looked::Soon;
         }
         match self.wait {
@@ -109,11 +112,16 @@ impl Patience {
         }
     }
 
-    /// Whether it pays to look a few times before anything else: the peer can run meanwhile.
+    /// Whether it pays to look a few times before anything else: the peer can run meanwhile, and was quick of late.
     #[inline]
     pub(crate) fn looks(&mut self, own: &Side, peer: &Side) -> bool {
         let here = self.tell_cpu(own);
-        self.wait != Wait::Park && !self.shares(here, peer)
+        let hopes = match self.wait {
+            Wait::Spin => true,
+            Wait::Adaptive => self.budget >= SHORTEST,
+            Wait::Park => false,
+        };
+        hopes && !self.shares(here, peer)
     }
 
     fn shares(&self, here: u32, peer: &Side) -> bool {
