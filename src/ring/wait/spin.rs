@@ -279,7 +279,8 @@ impl Together {
 /// from the peer the very cache line that it is about to write, and both crawl. In a stream it pays to stay away for a
 /// moment, and take a batch. In a conversation it does not: nothing more comes before this end has answered.
 /// From here the two look alike, so now and then it stays away to see whether more comes. If it does, it goes on
-/// doing so; if not, it tries half as often as before.
+/// doing so; if not, it tries half as often as before. It returns before long whatever comes, and at once where little comes
+/// at a time: what is there already waits meanwhile, and nobody looks at deadlines.
 #[derive(Debug)]
 struct Batch {
     /// Waits in a row that were short and found little.
@@ -296,6 +297,9 @@ const LITTLE: u64 = 32 << 10;
 const FIRST_PAUSES: u32 = 32;
 /// Pauses between two looks while the batch forms, at most.
 const LONGEST_PAUSES: u32 = 512;
+/// Pauses of one time away, at most; some 70 µs, in which a stream of short messages brings more than the second-level cache
+/// holds. Without a limit, 8 bytes every microsecond kept a reader away for 100 ms while they filled a quarter of 4 MiB.
+const MOST_AWAY: u32 = 4096;
 /// Rarest try in a conversation: one in so many waits, so that it costs under one part in a thousand.
 const RAREST: u32 = 4096;
 const SOONEST: u32 = 16;
@@ -323,20 +327,63 @@ impl Batch {
     #[cold]
     fn stay_away(&mut self, found: u64, enough: u64, mut look: impl FnMut() -> u64) {
         self.in_a_row = 0;
-        let (mut there, mut pauses) = (found, FIRST_PAUSES);
-        loop {
+        let (mut there, mut pauses, mut away) = (found, FIRST_PAUSES, 0);
+        while there < enough && away < MOST_AWAY {
             pause(pauses);
+            away += pauses;
             let now = look();
-            if now <= there {
+            // Less than a byte for each pause is no stream that looks would hold up. One of single bytes brings two, and a pause
+            // takes as long as a look that misses the cache, or less.
+            if now.saturating_sub(there) < u64::from(pauses) {
                 break;
             }
             there = now;
-            if there >= enough {
-                break;
-            }
             pauses = (pauses * 2).min(LONGEST_PAUSES);
         }
         self.threshold =
             if there > found { 1 } else { (self.threshold * 2).clamp(SOONEST, RAREST) };
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// How often a batch that is tried at once looks, where `step` bytes come for each pause since the last look.
+    fn looks(step: u64) -> u32 {
+        let mut batch = Batch { threshold: 1, ..Batch::default() };
+        let (mut there, mut pauses, mut looks) = (1, u64::from(FIRST_PAUSES), 0);
+        batch.gather(there, u64::MAX, || {
+            looks += 1;
+            there += step * pauses;
+            pauses = (pauses * 2).min(u64::from(LONGEST_PAUSES));
+            there
+        });
+        looks
+    }
+
+    /// It was as long as that took to fill a quarter of the ring: more than a second in a large one.
+    #[test]
+    fn no_time_away_is_longer_for_more_that_comes() {
+        for step in [1, 2, 1000] {
+            let looks = looks(step);
+            assert!(
+                (2..20).contains(&looks),
+                "{looks} looks while {step} bytes came for each pause"
+            );
+        }
+    }
+
+    #[test]
+    fn what_comes_a_byte_at_a_time_is_not_waited_for() {
+        let mut batch = Batch { threshold: 1, ..Batch::default() };
+        let (mut there, mut looks) = (1, 0);
+        batch.gather(there, 1 << 20, || {
+            looks += 1;
+            there += 1;
+            there
+        });
+        assert_eq!(looks, 1);
+        assert_eq!(batch.threshold, SOONEST, "it is not tried again at once");
     }
 }
