@@ -15,7 +15,8 @@ fn answers(requests: &str) -> String {
         .register(
             Service::new("Kinds")
                 .method("None", |_: i64| Ok::<_, String>(None::<i64>))
-                .method("Big", |n: u64| Ok::<_, String>(n)),
+                .method("Big", |n: u64| Ok::<_, String>(n))
+                .method("Float", |x: f64| Ok::<_, String>(x)),
         )
         .unwrap();
     let (mut ours, theirs) = UnixStream::pair().unwrap();
@@ -72,6 +73,31 @@ fn a_success_is_never_null() {
 fn whole_numbers_are_exact() {
     let request = "{\"method\":\"Kinds.Big\",\"params\":[18446744073709551615],\"id\":1}";
     assert_eq!(answers(request), "{\"id\":1,\"result\":18446744073709551615,\"error\":null}\n");
+}
+
+/// One in four was its neighbour when it had been read.
+#[test]
+fn floats_are_exact() {
+    let (mut floats, mut requests, mut bits) = (Vec::new(), String::new(), 1u64);
+    while floats.len() < 10_000 {
+        // Xorshift, so that there are numbers of every magnitude.
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        let float = f64::from_bits(bits);
+        if float.is_finite() {
+            requests += &format!("{{\"method\":\"Kinds.Float\",\"params\":[{float:e}],\"id\":1}}");
+            floats.push(float);
+        }
+    }
+    let answers = answers(&requests);
+    assert_eq!(answers.lines().count(), floats.len());
+    for (float, answer) in floats.iter().zip(answers.lines()) {
+        let result = answer.strip_prefix("{\"id\":1,\"result\":").unwrap();
+        let result: f64 = result.strip_suffix(",\"error\":null}").unwrap().parse().unwrap();
+        assert_eq!(result.to_bits(), float.to_bits(), "{float:e} came back as {result:e}");
+    }
+    println!("{} floats", floats.len());
 }
 
 #[test]
