@@ -1,12 +1,10 @@
 //! `report.json`: everything a run found out, in one versioned form.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     case::{Case, Scenario, Wait},
@@ -228,9 +226,9 @@ impl Report {
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let file = if path.is_dir() { path.join("report.json") } else { path.to_owned() };
         let text = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-        let probe: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&text)
+        let mut record: serde_json::Map<String, Value> = serde_json::from_slice(&text)
             .with_context(|| format!("{} is no report", file.display()))?;
-        match probe.get("schema").and_then(serde_json::Value::as_u64) {
+        match record.get("schema").and_then(Value::as_u64) {
             Some(schema) if (u64::from(OLDEST)..=u64::from(SCHEMA)).contains(&schema) => {}
             Some(schema) => bail!(
                 "{} has schema {schema}, this ipc-bench reads {OLDEST} to {SCHEMA}; use the version that wrote it",
@@ -238,7 +236,8 @@ impl Report {
             ),
             None => bail!("{} is no report: it names no schema", file.display()),
         }
-        serde_json::from_slice(&text)
+        record.values_mut().for_each(printable);
+        serde_json::from_value(Value::Object(record))
             .with_context(|| format!("{} is a damaged report", file.display()))
     }
 
@@ -262,6 +261,28 @@ impl Report {
             .map(|cell| cell.id.as_str())
             .chain(stopped.map(|skip| skip.cell.as_str()))
             .collect()
+    }
+}
+
+/// Takes out of every text what would command a terminal: the report may be somebody else's, and so the errors about it.
+fn printable(value: &mut Value) {
+    let controls = |c: char| c.is_control() && c != '\n';
+    match value {
+        Value::String(text) if text.contains(controls) => {
+            *text = text.replace(controls, "\u{FFFD}")
+        }
+        Value::Array(values) => values.iter_mut().for_each(printable),
+        Value::Object(fields) => {
+            // The names of facts are printed as well.
+            *fields = std::mem::take(fields)
+                .into_iter()
+                .map(|(name, mut value)| {
+                    printable(&mut value);
+                    (name.replace(controls, "\u{FFFD}"), value)
+                })
+                .collect();
+        }
+        _ => {}
     }
 }
 
@@ -396,6 +417,34 @@ pub(crate) mod tests {
         std::fs::write(folder.path().join("report.json"), &text).unwrap();
         let read = Report::read(folder.path()).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    }
+
+    #[test]
+    fn a_report_from_elsewhere_commands_no_terminal() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let report = report(vec![cell("pingpong unix/block", &[1.0, 2.0, 3.0])]);
+        let value = serde_json::to_value(&report).unwrap();
+        let places = ["/run/preset", "/build/rustc", "/cells/0/case/scenario", "/cells/0/facts"];
+        for place in places {
+            let mut value = value.clone();
+            let changed = value.pointer_mut(place).unwrap();
+            *changed = match changed {
+                Value::Object(_) => serde_json::json!({ "\u{1b}[2J": "\u{9b}2J\r" }),
+                _ => "\u{1b}[2J".into(),
+            };
+            std::fs::write(file.path(), value.to_string()).unwrap();
+            let shown = match Report::read(file.path()) {
+                Ok(Report { run, build, cells, .. }) => {
+                    let facts: String =
+                        cells[0].facts.iter().map(|(name, fact)| format!("{name}{fact}")).collect();
+                    format!("{}{}{facts}", run.preset, build.rustc)
+                }
+                Err(error) => format!("{error:#}"),
+            };
+            assert!(!shown.contains(|c: char| c.is_control()), "{place}: {shown:?}");
+            assert!(shown.contains("\u{FFFD}"), "{place}: {shown:?}");
+        }
+        println!("{} places", places.len());
     }
 
     #[test]
