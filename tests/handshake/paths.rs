@@ -147,6 +147,26 @@ fn a_listener_that_never_accepts_keeps_nobody_longer_than_allowed() {
     });
 }
 
+/// The longest one did not fit what the kernel takes, and connecting panicked.
+#[test]
+fn a_timeout_may_be_as_long_as_there_is_one() {
+    let _turn = alone();
+    watchdog(LIMIT, || {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("patient");
+        let options = Options::new().capacity(4096).handshake_timeout(Duration::MAX);
+        let listener = options.bind(&path).unwrap();
+        std::thread::scope(|s| {
+            let accepted = s.spawn(|| listener.accept().unwrap());
+            let mut stream = options.connect(&path).unwrap();
+            io::Write::write_all(&mut stream, b"x").unwrap();
+            let mut byte = [0];
+            io::Read::read_exact(&mut accepted.join().unwrap(), &mut byte).unwrap();
+            assert_eq!(byte, *b"x");
+        });
+    });
+}
+
 fn connect_without_waiting(path: &Path) -> nix::Result<std::os::fd::OwnedFd> {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
     use std::os::fd::AsRawFd;

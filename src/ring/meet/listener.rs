@@ -261,7 +261,8 @@ pub(crate) fn connect_path(path: &Path, options: &Options) -> Result<Stream, Err
 /// Connects, waiting at most `timeout` for room in the listener's queue.
 pub(crate) fn dial(path: &Path, timeout: Duration) -> Result<UnixStream, Errno> {
     let fd = stream_socket()?;
-    let micros = i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX).max(1);
+    // 0 is no limit. So are the 146,000 years of the most, beyond which no `timeval` goes.
+    let micros = i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX).clamp(1, i64::MAX / 2);
     setsockopt(&fd, SendTimeout, &TimeVal::microseconds(micros))?;
     let address = UnixAddr::new(path)?;
     loop {
