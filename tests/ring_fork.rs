@@ -1,7 +1,7 @@
 //! What a forked child may do with its copy of an end: nothing.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     os::unix::net::UnixStream,
     thread,
 };
@@ -10,7 +10,7 @@ use nix::{
     sys::wait::{WaitStatus, waitpid},
     unistd::{ForkResult, fork},
 };
-use ringpipe::{Error, Options};
+use ringpipe::{Doorbell, Error, Options};
 
 /// Runs `child` in a forked child, and asserts that it returned true.
 fn in_a_forked_child(child: impl FnOnce() -> bool) {
@@ -48,6 +48,39 @@ fn a_forked_copy_answers_forked_and_closes_nothing() {
     let mut buf = [0; 12];
     reader.read_exact(&mut buf).unwrap();
     assert_eq!(&buf, b"before after");
+}
+
+/// Each of these touched memory that the child does not have.
+#[test]
+fn a_forked_copy_of_an_end_that_is_polled_or_was_peeked_at_answers_forked() {
+    let forked =
+        |result: io::Result<usize>| matches!(Error::of(&result.unwrap_err()), Some(Error::Forked));
+    let (mut reader, mut writer) = ringpipe::ring(4096).unwrap();
+    writer.write_all(b"before").unwrap();
+    assert_eq!(reader.peek().unwrap().len(), 6);
+    in_a_forked_child(|| {
+        reader.consume(6);
+        forked(reader.read(&mut [0; 6]))
+    });
+    let mut buf = [0; 6];
+    reader.read_exact(&mut buf).unwrap();
+    assert_eq!(&buf, b"before");
+
+    let (reader, writer) = Options::new().doorbell(Doorbell::EventFd).ring().unwrap();
+    let (mut reader, mut writer) = (reader.pollable().unwrap(), writer.pollable().unwrap());
+    in_a_forked_child(|| {
+        let calls = [
+            reader.read(&mut [0; 1]),
+            reader.try_read(&mut [0; 1]),
+            reader.peek().map(|span| span.len()),
+            writer.write(b"x"),
+            writer.try_write(b"x"),
+            writer.reserve(1).map(|grant| grant.len()),
+        ];
+        calls.into_iter().all(forked)
+    });
+    writer.write_all(b"x").unwrap();
+    assert_eq!(reader.read(&mut buf).unwrap(), 1);
 }
 
 #[test]

@@ -247,6 +247,12 @@ impl End {
         self.attention.load(Ordering::Relaxed) == 0 && self.origin.is_here()
     }
 
+    /// Whether this is the process that has the end's memory, and no copy of it that `fork` made.
+    #[inline(always)]
+    pub(crate) fn is_here(&self) -> bool {
+        self.origin.is_here()
+    }
+
     /// The bits of [`attention`].
     #[inline(always)]
     pub(crate) fn attention(&self) -> u32 {

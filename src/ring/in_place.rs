@@ -156,14 +156,15 @@ impl Reader {
         Ok(Span { reader: self, len, view: View::default() })
     }
 
-    /// Gives the space of the next `len` bytes back to the writer.
+    /// Gives the space of the next `len` bytes back to the writer. Does nothing in a process that `fork` made.
     ///
     /// # Panics
     /// If `len` is more than the last [`peek`](Self::peek) or read showed to be there.
     pub fn consume(&mut self, len: usize) {
         let there = self.core.cached_available();
         assert!(len as u64 <= there, "{len} bytes cannot be consumed of {there} that are there");
-        if len > 0 {
+        // A copy that `fork` made knows of bytes, but has no memory.
+        if len > 0 && self.end.is_here() {
             self.release(len as u64);
         }
     }

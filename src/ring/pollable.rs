@@ -42,6 +42,10 @@ impl Reader {
     /// Makes the descriptor show what is there: called after whatever may have changed it.
     #[cold]
     pub(super) fn settle(&mut self) {
+        // A copy that `fork` made has no memory to look at, and the descriptor is its parent's.
+        if !self.end.is_here() {
+            return;
+        }
         if self.core.cached_available() == 0 {
             // A corrupt position shows at the next read, which therefore must come.
             let _ = self.core.refresh();
@@ -65,6 +69,10 @@ impl Writer {
     /// Makes the descriptor show what room there is: called after whatever may have changed it.
     #[cold]
     pub(super) fn settle(&mut self) {
+        // As for a reader.
+        if !self.end.is_here() {
+            return;
+        }
         let core = &self.core;
         let want = core.pos().wrapping_add(1).wrapping_sub(core.capacity());
         self.waiting.settle(&self.end, want, || core.worth_a_look(1));
