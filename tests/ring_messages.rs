@@ -2,11 +2,13 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
+    os::fd::AsFd,
     thread,
     time::Duration,
 };
 
-use ringpipe::{Options, Wait};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use ringpipe::{Doorbell, Options, Wait};
 
 fn pattern(len: usize, salt: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 31 + salt * 17) as u8).collect()
@@ -78,6 +80,57 @@ fn a_message_over_the_limit_is_refused_on_both_sides() {
     writer.write_all(&9u32.to_le_bytes()).unwrap();
     assert_eq!(reader.recv(&mut [0; 99]).unwrap_err().kind(), ErrorKind::InvalidData);
     assert_eq!(reader.recv(&mut [0; 99]).unwrap_err().kind(), ErrorKind::InvalidData);
+}
+
+fn is_readable(end: &impl AsFd) -> bool {
+    poll(&mut [PollFd::new(end.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).unwrap() == 1
+}
+
+/// Who polls and then calls would go round and round over a part of a message, or over too little room for one.
+#[test]
+fn an_end_that_is_polled_shows_when_the_message_that_would_block_can_go_on() {
+    let (reader, writer) =
+        Options::new().capacity(4096).doorbell(Doorbell::EventFd).ring().unwrap();
+    let (mut reader, mut writer) = (reader.pollable().unwrap(), writer.pollable().unwrap());
+    reader.set_nonblocking(true);
+    writer.set_nonblocking(true);
+    let mut buf = [0; 4096];
+
+    // A message that comes in pieces: half a header, a header, half a message.
+    let frame = [&3000u32.to_le_bytes()[..], &pattern(3000, 1)].concat();
+    let mut sent = 0;
+    for piece in [2, 4, 1500, 3003] {
+        writer.write_all(&frame[sent..piece]).unwrap();
+        sent = piece;
+        assert_eq!(reader.recv(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert!(!is_readable(&reader), "after {sent} bytes");
+    }
+    writer.write_all(&frame[sent..]).unwrap();
+    assert!(is_readable(&reader));
+    assert_eq!(reader.recv(&mut buf).unwrap(), Some(3000));
+    assert_eq!(buf[..3000], pattern(3000, 1));
+    assert!(!is_readable(&reader));
+
+    // Room for a part of what is to be sent.
+    writer.write_all(&[0; 4000]).unwrap();
+    for freed in [0, 1, 500] {
+        reader.read_exact(&mut buf[..freed]).unwrap();
+        assert_eq!(writer.send(&[1; 1000]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert!(!is_readable(&writer), "after {freed} bytes");
+        assert_eq!(writer.reserve(1000).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert!(!is_readable(&writer), "after {freed} bytes");
+    }
+    reader.read_exact(&mut buf[..3499]).unwrap();
+    assert!(is_readable(&writer));
+    writer.send(&[1; 1000]).unwrap();
+    assert_eq!(reader.recv(&mut buf).unwrap(), Some(1000));
+
+    // An end of the stream is worth a look, whatever is missing.
+    writer.write_all(&frame[..100]).unwrap();
+    assert_eq!(reader.recv(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+    writer.close();
+    assert!(is_readable(&reader));
+    assert_eq!(reader.recv(&mut buf).unwrap_err().kind(), ErrorKind::InvalidData);
 }
 
 #[test]

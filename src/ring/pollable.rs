@@ -13,6 +13,8 @@ use crate::error::Error;
 /// read or the stream has ended, a [`Writer`] when there is room or the reader is gone.
 ///
 /// Poll it for *readability* in both cases, level-triggered or edge-triggered, and never read from the descriptor itself.
+/// After a call that needs more than one byte at once ([`recv`](Reader::recv), [`send`](Writer::send),
+/// [`reserve`](Writer::reserve)) and would block, the descriptor is readable when that call could go on.
 ///
 /// ```
 /// use std::{io::{Read, Write}, os::fd::AsFd};
@@ -39,9 +41,9 @@ impl Reader {
         pollable(self, end)
     }
 
-    /// Makes the descriptor show what is there: called after whatever may have changed it.
+    /// Makes the descriptor show whether `need` bytes are there: called after whatever may have changed it.
     #[cold]
-    pub(super) fn settle(&mut self) {
+    pub(super) fn settle(&mut self, need: u64) {
         // A copy that `fork` made has no memory to look at, and the descriptor is its parent's.
         if !self.end.is_here() {
             return;
@@ -51,8 +53,8 @@ impl Reader {
             let _ = self.core.refresh();
         }
         let core = &self.core;
-        let want = core.pos().wrapping_add(1);
-        self.waiting.settle(&self.end, want, || core.worth_a_look(1));
+        let want = core.pos().wrapping_add(need);
+        self.waiting.settle(&self.end, want, || core.worth_a_look(need));
     }
 }
 
@@ -66,16 +68,16 @@ impl Writer {
         pollable(self, end)
     }
 
-    /// Makes the descriptor show what room there is: called after whatever may have changed it.
+    /// Makes the descriptor show whether there is room for `need` bytes: called after whatever may have changed it.
     #[cold]
-    pub(super) fn settle(&mut self) {
+    pub(super) fn settle(&mut self, need: u64) {
         // As for a reader.
         if !self.end.is_here() {
             return;
         }
         let core = &self.core;
-        let want = core.pos().wrapping_add(1).wrapping_sub(core.capacity());
-        self.waiting.settle(&self.end, want, || core.worth_a_look(1));
+        let want = core.pos().wrapping_add(need).wrapping_sub(core.capacity());
+        self.waiting.settle(&self.end, want, || core.worth_a_look(need));
     }
 }
 

@@ -93,7 +93,7 @@ impl Reader {
         self.end.set_light(light);
         self.polled = true;
         self.plain = false;
-        self.settle();
+        self.settle(1);
     }
 
     /// Takes what comes at once, and never waits for more of it: for requests that somebody wants answered. A caller
@@ -210,7 +210,7 @@ impl Reader {
         self.core.release(n);
         self.waiting.notify(&self.end, self.end.fences(), self.end.peer(), self.core.pos());
         if self.polled {
-            self.settle();
+            self.settle(1);
         }
     }
 
@@ -228,7 +228,8 @@ impl Reader {
         }
         let there = self.readable_slow(need, block);
         if self.polled {
-            self.settle();
+            // Who polls after a part of a message would come back to the same part for ever.
+            self.settle(if there.is_ok() { 1 } else { need });
         }
         there.map_err(|failure| self.failed(failure))
     }

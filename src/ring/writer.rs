@@ -101,7 +101,7 @@ impl Writer {
         self.end.set_light(light);
         self.polled = true;
         self.plain = false;
-        self.settle();
+        self.settle(1);
     }
 
     /// Bytes the ring holds at most.
@@ -214,7 +214,7 @@ impl Writer {
     pub(super) fn publish(&mut self, n: u64) {
         self.publish_with(n, self.end.fences());
         if self.polled {
-            self.settle();
+            self.settle(1);
         }
     }
 
@@ -240,7 +240,8 @@ impl Writer {
         }
         let room = self.writable_slow(need, block, start);
         if self.polled {
-            self.settle();
+            // Who polls with too little room for a message would come back to the same room for ever.
+            self.settle(if room.is_ok() { 1 } else { need });
         }
         room.map_err(|failure| self.failed(failure))
     }
