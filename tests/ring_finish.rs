@@ -1,12 +1,14 @@
 //! The writer that waits for what became of its bytes.
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
+    os::fd::AsFd,
     thread,
     time::{Duration, Instant},
 };
 
-use ringpipe::{Error, Options, Reader, Wait, Writer};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use ringpipe::{Doorbell, Error, Options, Pollable, Reader, Wait, Writer};
 
 const WAYS: [Wait; 3] = [Wait::Spin, Wait::Adaptive, Wait::Park];
 
@@ -88,4 +90,26 @@ fn a_control_and_a_deadline_end_a_finish_that_waits() {
     assert!(matches!(first, ErrorKind::TimedOut | ErrorKind::BrokenPipe), "{first}");
     assert_eq!(second, ErrorKind::BrokenPipe);
     drop(reader);
+}
+
+/// There is room all the time, and who polled and called again went round without a pause.
+#[test]
+fn a_polled_writer_that_finishes_shows_when_the_reader_has_said_its_last_word() {
+    let readable = |end: &Pollable<Writer>| {
+        poll(&mut [PollFd::new(end.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).unwrap() == 1
+    };
+    let options = Options::new().capacity(4096).doorbell(Doorbell::EventFd);
+    let (mut reader, writer) = options.ring().unwrap();
+    let mut writer = writer.pollable().unwrap();
+    writer.set_nonblocking(true);
+    writer.write_all(b"saved").unwrap();
+    for _ in 0..2 {
+        assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert!(!readable(&writer));
+    }
+    assert_eq!(io::read_to_string(&mut reader).unwrap(), "saved");
+    assert!(!readable(&writer));
+    reader.close();
+    assert!(readable(&writer));
+    writer.finish().unwrap();
 }

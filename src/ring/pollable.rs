@@ -13,8 +13,9 @@ use crate::error::Error;
 /// read or the stream has ended, a [`Writer`] when there is room or the reader is gone.
 ///
 /// Poll it for *readability* in both cases, level-triggered or edge-triggered, and never read from the descriptor itself.
-/// After a call that needs more than one byte at once ([`recv`](Reader::recv), [`send`](Writer::send),
-/// [`reserve`](Writer::reserve)) and would block, the descriptor is readable when that call could go on.
+/// After a call that needs something else than one byte ([`recv`](Reader::recv), [`send`](Writer::send),
+/// [`reserve`](Writer::reserve), [`finish`](Writer::finish)) and would block, the descriptor is readable when that call
+/// could go on.
 ///
 /// ```
 /// use std::{io::{Read, Write}, os::fd::AsFd};

@@ -378,6 +378,9 @@ impl Writer {
         let last_word = self.last_word();
         if !matches!(last_word, Err(Failure::WouldBlock | Failure::Error(Error::Timeout))) {
             self.end.close(None);
+        } else if self.polled {
+            // What is waited for is no room.
+            self.settle(self.core.capacity() + 1);
         }
         last_word.map_err(|failure| self.failed(failure))
     }
