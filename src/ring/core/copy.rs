@@ -196,20 +196,23 @@ mod mapped {
     }
 
     /// Copies `length` bytes, which are more than a line, a line at a time.
+    ///
+    /// # Safety
+    /// As for [`ptr::copy_nonoverlapping`].
     unsafe fn by_lines(from: *const u8, to: *mut u8, length: usize) {
         type Line = [Block; 4];
         let last = length - size_of::<Line>();
         // SAFETY: every line begins at or before the last one, which ends where the bytes end.
-        unsafe {
-            for at in (0..last).step_by(size_of::<Line>()) {
-                let line = from.add(at).cast::<Line>().read_unaligned();
-                to.add(at).cast::<Line>().write_unaligned(line);
-                // Or the compiler makes one call of `memcpy` of it.
-                compiler_fence(Ordering::SeqCst);
-            }
-            let line = from.add(last).cast::<Line>().read_unaligned();
-            to.add(last).cast::<Line>().write_unaligned(line);
+        let line = |at| unsafe {
+            let line = from.add(at).cast::<Line>().read_unaligned();
+            to.add(at).cast::<Line>().write_unaligned(line);
+        };
+        for at in (0..last).step_by(size_of::<Line>()) {
+            line(at);
+            // Or the compiler makes one call of `memcpy` of it.
+            compiler_fence(Ordering::SeqCst);
         }
+        line(last);
     }
 
     /// Copies a `T` from the start and one from the end of `length` bytes, which are at least as many as a `T` has.
