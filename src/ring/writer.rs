@@ -225,6 +225,7 @@ impl Writer {
         self.waiting.notify(&self.end, fences, self.end.peer(), self.core.pos());
         // After the fence in `notify`.
         self.end.say_what_was_left();
+        self.core.claim_next(n);
     }
 
     /// Waits until `need` bytes are free, and gives how many are. `start` is when the caller first had to wait.
