@@ -188,6 +188,8 @@ fn a_reply_on_the_wire_wins_over_close_cancellation_and_deadline() {
         in_some_rounds("canceled", || {
             replied(transport, None, |_, mut call| {
                 call.cancel();
+                // The client's thread may have the reply, and not have handed it over yet.
+                until(|| call.is_complete());
                 won(call.poll().unwrap(), |error| matches!(error, CallError::Canceled))
             })
         });
