@@ -1,0 +1,11 @@
+//! An hour of it in the long tier, a moment in CI: random sequences of calls, to real ends and to a model of them, whose
+//! answers must be the same.
+#![cfg(target_os = "linux")]
+
+mod common;
+#[path = "random/ends.rs"]
+mod ends;
+#[path = "support/polled.rs"]
+mod polled;
+#[path = "common/report.rs"]
+mod report;
