@@ -5,7 +5,9 @@
 mod common;
 #[path = "random/ends.rs"]
 mod ends;
-#[path = "support/polled.rs"]
-mod polled;
+#[path = "random/plain.rs"]
+mod plain;
 #[path = "common/report.rs"]
 mod report;
+#[path = "random/verbs.rs"]
+mod verbs;
