@@ -8,11 +8,7 @@ use std::{
         unix::net::{UnixListener, UnixStream},
     },
     path::PathBuf,
-    process,
-    sync::{
-        atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc::{self, RecvTimeoutError},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     thread,
     time::Duration,
 };
@@ -21,7 +17,7 @@ use ringpipe::{Doorbell, Error, Listener, Options, Stream};
 
 use crate::{
     census::Census,
-    common::Random,
+    common::{Random, watched},
     door::{Role, alone},
     files::menagerie,
     report::{Report, scaled},
@@ -165,27 +161,6 @@ fn try_everything(stream: Stream) {
     }
 }
 
-/// Ends the process, naming the seed, if either of the two drivers stays at one execution.
-fn watched<T>(now: &[AtomicU64; 2], drive: impl FnOnce() -> T) -> T {
-    thread::scope(|scope| {
-        let (done, wait) = mpsc::channel::<()>();
-        scope.spawn(move || {
-            let mut last = [u64::MAX; 2];
-            while wait.recv_timeout(LIMIT * 2) == Err(RecvTimeoutError::Timeout) {
-                let seeds = now.each_ref().map(|seed| seed.load(Relaxed));
-                if seeds == last {
-                    eprintln!("no end after {LIMIT:?}: RINGPIPE_SEED={} or {}", seeds[0], seeds[1]);
-                    process::abort();
-                }
-                last = seeds;
-            }
-        });
-        let result = drive();
-        drop(done);
-        result
-    })
-}
-
 #[test]
 fn no_conversation_with_a_stranger_gives_anything_but_a_stream_or_an_error() {
     let _turn = alone();
@@ -208,7 +183,7 @@ fn no_conversation_with_a_stranger_gives_anything_but_a_stream_or_an_error() {
     });
     let now = [AtomicU64::new(0), AtomicU64::new(1)];
     let mut outcomes = Outcomes::default();
-    watched(&now, || {
+    watched(LIMIT * 2, &now, || {
         let before = census_with_watcher();
         for batch in 0..batches {
             let drive = |driver: usize| {
