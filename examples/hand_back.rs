@@ -16,7 +16,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let threads_before = threads()?;
     in_either_order()?;
     to_nobody();
-    assert_eq!(threads()?, threads_before);
+    // A thread that has been waited for is off the list a moment later.
+    while threads()? != threads_before {
+        thread::yield_now();
+    }
     println!("threads: as many as before");
     Ok(())
 }

@@ -114,6 +114,54 @@ fn a_grant_publishes_what_is_committed_and_nothing_else() {
 }
 
 #[test]
+fn what_lies_in_a_grant_stays_when_it_is_looked_at_again() {
+    const LEN: usize = 100_000;
+    let (mut reader, mut writer) = ringpipe::ring(1 << 20).unwrap();
+    for round in 0..100 {
+        let mut grant = writer.reserve(LEN).unwrap();
+        grant.write_all(&pattern(round * 7, 1)).unwrap();
+        let written = grant.filled();
+        let half = LEN / 2;
+        grant.as_mut_slice().unwrap()[written..half].fill(2);
+        grant.as_mut_slice().unwrap()[half..].fill(3);
+        grant.commit(LEN).unwrap();
+        let span = reader.peek().unwrap();
+        let slice = span.as_slice().unwrap();
+        assert_eq!(slice[..written], pattern(round * 7, 1));
+        assert!(slice[written..half].iter().all(|byte| *byte == 2), "round {round}");
+        assert!(slice[half..].iter().all(|byte| *byte == 3), "round {round}");
+        reader.consume(LEN);
+    }
+}
+
+/// Small messages have the writer prepare what comes next, while the reader is anywhere behind.
+#[test]
+fn what_is_not_read_yet_outlasts_the_writer_however_far_it_is_ahead() {
+    for capacity in [64 << 10, 256 << 10, 1 << 20] {
+        let (mut reader, mut writer) = ringpipe::ring(capacity).unwrap();
+        let (mut written, mut read) = (0u64, 0u64);
+        let mut buf = [0; 5000];
+        for round in 0..40_000usize {
+            let len = 1 + round * 7919 % 3000;
+            // Mostly full, now and then empty.
+            let free = if round % 5000 == 0 { capacity } else { len };
+            while capacity - ((written - read) as usize) < free {
+                let n = reader.read(&mut buf).unwrap();
+                for byte in &buf[..n] {
+                    assert_eq!(*byte, (read % 251) as u8, "at {read}");
+                    read += 1;
+                }
+            }
+            let bytes: Vec<u8> =
+                (written..written + len as u64).map(|at| (at % 251) as u8).collect();
+            writer.write_all(&bytes).unwrap();
+            written += len as u64;
+        }
+        assert!(read > 10 * capacity as u64);
+    }
+}
+
+#[test]
 fn one_byte_read_lets_a_blocked_byte_in() {
     for wait in [Wait::Spin, Wait::Adaptive, Wait::Park] {
         let (mut reader, mut writer) = Options::new().capacity(4096).wait(wait).ring().unwrap();

@@ -8,9 +8,17 @@ use std::{
 
 use ringpipe::{Options, Reader, Wait, Writer};
 
+use super::pattern::{check, fill};
+
 /// The sending side of a contender.
 pub(crate) trait Send {
     fn send(&mut self, message: &[u8]);
+    /// Sends message `number`, for which there is a buffer.
+    #[inline]
+    fn send_number(&mut self, number: u64, buffer: &mut [u8]) {
+        fill(buffer, number);
+        self.send(buffer);
+    }
     /// Nothing more comes for now.
     fn flush(&mut self) {}
 }
@@ -18,6 +26,12 @@ pub(crate) trait Send {
 /// The receiving side.
 pub(crate) trait Receive {
     fn recv(&mut self, message: &mut [u8]);
+    /// Receives message `number`, for which there is a buffer, and compares it.
+    #[inline]
+    fn recv_number(&mut self, number: u64, buffer: &mut [u8]) {
+        self.recv(buffer);
+        check(buffer, number);
+    }
 }
 
 impl Send for Writer {
@@ -50,6 +64,38 @@ impl Receive for Messages<Reader> {
     fn recv(&mut self, message: &mut [u8]) {
         let length = self.0.recv(message).expect("a message");
         assert_eq!(length, Some(message.len()));
+    }
+}
+
+/// The ends of a ring through `Writer::reserve` and `Reader::peek`.
+#[derive(Debug)]
+pub(crate) struct InPlace<T>(pub(crate) T);
+
+impl Send for InPlace<Writer> {
+    fn send(&mut self, message: &[u8]) {
+        self.0.write_all(message).expect("room");
+    }
+
+    #[inline]
+    fn send_number(&mut self, number: u64, buffer: &mut [u8]) {
+        let mut grant = self.0.reserve(buffer.len()).expect("room");
+        // SAFETY: the other end is this program's, and touches nothing that is not published.
+        fill(unsafe { grant.as_mut_slice_trusting() }.expect("one piece"), number);
+        grant.commit(buffer.len()).expect("a reader");
+    }
+}
+
+impl Receive for InPlace<Reader> {
+    fn recv(&mut self, message: &mut [u8]) {
+        self.0.read_exact(message).expect("bytes");
+    }
+
+    #[inline]
+    fn recv_number(&mut self, number: u64, buffer: &mut [u8]) {
+        let span = self.0.peek().expect("bytes");
+        // SAFETY: the other end is this program's, and touches nothing that is published.
+        check(unsafe { &span.as_slice_trusting()[..buffer.len()] }, number);
+        self.0.consume(buffer.len());
     }
 }
 

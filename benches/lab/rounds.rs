@@ -11,7 +11,7 @@ use ringpipe::Wait;
 
 use super::{
     bare::{Bare, Flag, InBand, Relay, Sleepy},
-    contenders::{self, Kernel, Messages, Receive, Send as Transmit},
+    contenders::{self, InPlace, Kernel, Messages, Receive, Send as Transmit},
     pattern::{check, fill},
     pin,
 };
@@ -124,6 +124,12 @@ pub(crate) fn call(plan: &Plan) {
 fn messages(capacity: usize) -> (Messages<ringpipe::Writer>, Messages<ringpipe::Reader>) {
     let (writer, reader) = contenders::ring(capacity, Wait::Adaptive);
     (Messages(writer), Messages(reader))
+}
+
+/// Between strangers: the reader's pages are mapped for reading only.
+fn in_place(capacity: usize) -> (InPlace<ringpipe::Writer>, InPlace<ringpipe::Reader>) {
+    let (writer, reader) = contenders::stream(capacity).0;
+    (InPlace(writer), InPlace(reader))
 }
 
 fn in_turn<'a, T: Transmit + 'a, R: Receive + 'a>(
@@ -243,6 +249,7 @@ pub(crate) fn stream(plan: &Plan, size: usize) {
                     turns.one_way(move || contenders::stream(capacity).0, size),
                 ),
                 ("ring, messages", turns.one_way(move || messages(capacity), size)),
+                ("ring, in place", turns.one_way(move || in_place(capacity), size)),
                 ("Unix socket", turns.one_way(socket, size)),
             ],
         );
@@ -278,8 +285,7 @@ impl<'scope> Turns<'scope, '_> {
                 let aligned = memory.as_ptr().align_offset(LINE);
                 let message = &mut memory[aligned..aligned + size];
                 for number in number..number + count {
-                    from.recv(message);
-                    check(message, number);
+                    from.recv_number(number, message);
                 }
             });
             Box::new(move |count| {
@@ -287,8 +293,7 @@ impl<'scope> Turns<'scope, '_> {
                 next += count;
                 other(first, count, &mut || {
                     for number in first..first + count {
-                        fill(&mut message, number);
-                        to.send(&message);
+                        to.send_number(number, &mut message);
                     }
                     to.flush();
                 })

@@ -7,7 +7,10 @@ use std::{
     mem::MaybeUninit,
 };
 
-use super::{Reader, Writer, core::areas::Areas};
+use super::{
+    Reader, Writer,
+    core::{areas::Areas, producer::STORED},
+};
 use crate::error::Error;
 
 /// Free space in the ring, to be filled and then published with [`commit`](Self::commit).
@@ -86,8 +89,8 @@ impl Grant<'_> {
         Ok(())
     }
 
-    /// The reserved bytes as a slice, if both ends of the ring are in this process and have never left it; they hold
-    /// whatever was there before.
+    /// The reserved bytes as a slice, if both ends of the ring are in this process and have never left it. What they hold is
+    /// not specified, but for what was written through [`Write`] and through earlier slices of this grant.
     pub fn as_mut_slice(&mut self) -> Option<&mut [u8]> {
         if !self.view.enter(self.writer.core.areas()) {
             return None;
@@ -104,6 +107,9 @@ impl Grant<'_> {
     /// * For as long as the slice lives, the peer process neither writes the reserved bytes nor has them written; a
     ///   peer that runs this library does not, one that you do not trust may.
     pub unsafe fn as_mut_slice_trusting(&mut self) -> Option<&mut [u8]> {
+        if self.len as u64 > STORED {
+            self.claim();
+        }
         let (data, pos) = (self.writer.core.areas().data(), self.writer.core.pos());
         if data.contiguous(pos, self.len) < self.len {
             return None;
@@ -111,6 +117,16 @@ impl Grant<'_> {
         // SAFETY: the span is reserved, in one piece and initialised: the file began as zeros. Nobody else has it, by the
         // caller's promise.
         Some(unsafe { std::slice::from_raw_parts_mut(data.at(pos).as_ptr(), self.len) })
+    }
+}
+
+impl Grant<'_> {
+    /// Before the first store to so many bytes.
+    #[cold]
+    fn claim(&mut self) {
+        if self.filled == 0 {
+            self.writer.core.claim(self.len as u64);
+        }
     }
 }
 

@@ -237,7 +237,8 @@ impl Reader {
     /// that takes time may stand between a byte's coming and its being read. For an end that is calm, which has neither a
     /// deadline nor an answer of its own; whatever else there is to see is left to [`readable_slow`](Self::readable_slow).
     fn comes_soon(&mut self, need: u64, block: bool) -> bool {
-        self.waiting.take_it_back(&self.end, self.core.pos().wrapping_add(need));
+        let wanted = self.core.pos().wrapping_add(need);
+        self.waiting.sleeper.take_it_back(self.end.own(), wanted);
         match self.core.refresh() {
             Ok(there) if there < need => {}
             looked => return looked.is_ok(),
@@ -269,7 +270,9 @@ impl Reader {
         // not.
         let past = self.end.deadline_passed();
         let mut late = past;
-        self.waiting.take_it_back(&self.end, self.core.pos().wrapping_add(need));
+        let wanted = self.core.pos().wrapping_add(need);
+        self.waiting.sleeper.take_it_back(self.end.own(), wanted);
+        let want = Want { at_least: wanted, at_best: wanted };
         loop {
             let died = self.end.peer_is_dead();
             let (state, there) = self.core.look()?;
@@ -295,8 +298,6 @@ impl Reader {
                 return Err(Failure::WouldBlock);
             }
             let core = &self.core;
-            let pos = core.pos().wrapping_add(need);
-            let want = Want { at_least: pos, at_best: pos };
             let waited = self.waiting.wait(&self.end, want, &mut start, || core.worth_a_look(need));
             late = waited == Waited::TimeIsUp;
             if waited == Waited::Soon {

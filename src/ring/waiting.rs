@@ -99,15 +99,6 @@ impl Waiting {
         });
     }
 
-    /// Has the peer leave out the fences that it was asked for, if so much came without a sleep that they cost too much.
-    /// `wanted` is the position of the peer that this end waits for.
-    #[inline(always)]
-    pub(crate) fn take_it_back(&mut self, end: &End, wanted: u64) {
-        if self.sleeper.asks_too_much(wanted) {
-            self.sleeper.stop_asking(&end.own().sleep);
-        }
-    }
-
     /// Waits until `ready` holds, or the call has to end. `start` is when the call first had to wait, and `want` says
     /// when the peer shall ring. A close on this side, a deadline moved and a dead peer end the wait too.
     #[cold]

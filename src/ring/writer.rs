@@ -225,6 +225,7 @@ impl Writer {
         self.waiting.notify(&self.end, fences, self.end.peer(), self.core.pos());
         // After the fence in `notify`.
         self.end.say_what_was_left();
+        self.core.claim_next(n);
     }
 
     /// Waits until `need` bytes are free, and gives how many are. `start` is when the caller first had to wait.
@@ -254,8 +255,11 @@ impl Writer {
         // A deadline that was past before the call fails it even if there is room; one that passes meanwhile does not.
         let past = self.end.deadline_passed();
         let mut late = past;
-        let wanted = self.core.pos().wrapping_add(need).wrapping_sub(self.core.capacity());
-        self.waiting.take_it_back(&self.end, wanted);
+        // Read positions at which there is room for `need`, and for a good deal.
+        let (pos, capacity) = (self.core.pos(), self.core.capacity());
+        let at = |room: u64| pos.wrapping_add(room).wrapping_sub(capacity);
+        let want = Want { at_least: at(need), at_best: at(need.max(capacity / 4)) };
+        self.waiting.sleeper.take_it_back(self.end.own(), want.at_least);
         loop {
             self.end.usable()?;
             if let Some(error) = &self.ended {
@@ -289,9 +293,6 @@ impl Writer {
                 return Err(Failure::WouldBlock);
             }
             let core = &self.core;
-            // Read positions at which there is room for `need`, and for a good deal.
-            let at = |room: u64| core.pos().wrapping_add(room).wrapping_sub(core.capacity());
-            let want = Want { at_least: at(need), at_best: at(need.max(core.capacity() / 4)) };
             let waited = self.waiting.wait(&self.end, want, start, || core.worth_a_look(need));
             late = waited == Waited::TimeIsUp;
             if waited == Waited::Soon {

@@ -1,8 +1,7 @@
 use super::*;
 use crate::{
-    case::Wait,
-    report::record::tests::{cell, costing, report},
-    stats::{interval::Estimate, rng::Rng},
+    report::record::tests::{cell, costing, noisy, report},
+    stats::rng::Rng,
 };
 
 fn first(cells: Vec<Cell>) -> Advice {
@@ -64,15 +63,7 @@ fn a_difference_that_equal_rows_show_as_well_is_none() {
         ]
     };
     assert_eq!(first(cells()).cells[0], "pingpong/64B/ring/block");
-    let mut noisy = report(cells());
-    noisy.noise = vec![Noise {
-        cell: "pingpong/64B/unix/block".to_owned(),
-        scenario: Scenario::Pingpong,
-        wait: Wait::Block,
-        ratio: Estimate { median: 0.9, low: 0.7, high: 1.0 },
-        factors: vec![1.0, 1.1, 1.4],
-    }];
-    let advice = advise(&noisy).remove(0);
+    let advice = advise(&noisy(cells())).remove(0);
     assert_eq!(advice.cells[0], "pingpong/64B/pipe/block");
     assert!(advice.text.contains("1.25× better here, but it takes 1.54×"), "{}", advice.text);
 }

@@ -348,6 +348,18 @@ pub(crate) mod tests {
         cell
     }
 
+    /// A report of these cells in which equal rows that slept differed by up to the half in a round trip.
+    pub(crate) fn noisy(cells: Vec<Cell>) -> Report {
+        let noise = Noise {
+            cell: "pingpong/64B/unix/block".to_owned(),
+            scenario: Scenario::Pingpong,
+            wait: Wait::Block,
+            ratio: Estimate { median: 0.9, low: 0.7, high: 1.0 },
+            factors: vec![1.0, 1.1, 1.4],
+        };
+        Report { noise: vec![noise], ..report(cells) }
+    }
+
     /// A complete report of these cells on a machine that nothing disturbed.
     pub(crate) fn report(cells: Vec<Cell>) -> Report {
         Report {

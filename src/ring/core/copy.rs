@@ -88,6 +88,27 @@ mod mapped {
             let _ = pos;
         }
 
+        /// Has this processor own the lines of `length` bytes from `pos` on without fetching what is in them, which becomes
+        /// zeros. Only x86-64 has an instruction that is known to do so; elsewhere nothing happens.
+        ///
+        /// # Safety
+        /// The caller is the producer, and owns the span: `length` is at most the free space after `pos`.
+        pub(crate) unsafe fn claim(&self, pos: u64, length: usize) {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the span belongs to the caller, and its first piece lies within the area.
+            unsafe {
+                std::arch::asm!(
+                    "rep stosb",
+                    inout("rdi") self.at(pos).as_ptr() => _,
+                    inout("rcx") self.contiguous(pos, length) => _,
+                    in("al") 0u8,
+                    options(nostack, preserves_flags)
+                );
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = (pos, length);
+        }
+
         /// Copies `bytes` to the positions from `pos` on, in one piece.
         ///
         /// # Safety
@@ -196,20 +217,23 @@ mod mapped {
     }
 
     /// Copies `length` bytes, which are more than a line, a line at a time.
+    ///
+    /// # Safety
+    /// As for [`ptr::copy_nonoverlapping`].
     unsafe fn by_lines(from: *const u8, to: *mut u8, length: usize) {
         type Line = [Block; 4];
         let last = length - size_of::<Line>();
         // SAFETY: every line begins at or before the last one, which ends where the bytes end.
-        unsafe {
-            for at in (0..last).step_by(size_of::<Line>()) {
-                let line = from.add(at).cast::<Line>().read_unaligned();
-                to.add(at).cast::<Line>().write_unaligned(line);
-                // Or the compiler makes one call of `memcpy` of it.
-                compiler_fence(Ordering::SeqCst);
-            }
-            let line = from.add(last).cast::<Line>().read_unaligned();
-            to.add(last).cast::<Line>().write_unaligned(line);
+        let line = |at| unsafe {
+            let line = from.add(at).cast::<Line>().read_unaligned();
+            to.add(at).cast::<Line>().write_unaligned(line);
+        };
+        for at in (0..last).step_by(size_of::<Line>()) {
+            line(at);
+            // Or the compiler makes one call of `memcpy` of it.
+            compiler_fence(Ordering::SeqCst);
         }
+        line(last);
     }
 
     /// Copies a `T` from the start and one from the end of `length` bytes, which are at least as many as a `T` has.
@@ -271,6 +295,11 @@ mod modelled {
         }
 
         pub(crate) fn fetch(&self, _pos: u64) {}
+
+        pub(crate) unsafe fn claim(&self, pos: u64, length: usize) {
+            // SAFETY: as the caller promises.
+            unsafe { self.put(pos, &vec![0; length]) };
+        }
 
         pub(crate) unsafe fn put_whole(&self, pos: u64, bytes: &[u8]) {
             // SAFETY: as the caller promises.

@@ -13,13 +13,15 @@ pub(crate) struct Producer {
     pos: u64,
     /// A copy of the consumer's read position, in `pos - capacity ..= pos`; it may be stale, which only hides room.
     cached_read_pos: u64,
+    /// Where what was [claimed](Self::claim) last ends. Behind `pos`, nothing is claimed.
+    claimed: u64,
 }
 
 impl Producer {
     /// Goes on at `pos`, where `read_pos` bytes were consumed; both are 0 for a new ring.
     pub(crate) fn new(areas: Arc<Areas>, pos: u64, read_pos: u64) -> Self {
         debug_assert!(pos.wrapping_sub(read_pos) <= areas.data().capacity());
-        Self { areas, pos, cached_read_pos: read_pos }
+        Self { areas, pos, cached_read_pos: read_pos, claimed: pos }
     }
 
     #[inline(always)]
@@ -121,7 +123,45 @@ impl Producer {
             self.areas.data().fetch(self.pos);
         }
     }
+
+    /// Claims what comes next, whenever a stream of short messages comes into another block of [`AHEAD`]. To be called
+    /// behind a publication of `n` bytes, when nobody waits for anything.
+    #[inline(always)]
+    pub(crate) fn claim_next(&mut self, n: u64) {
+        if (self.pos ^ self.pos.wrapping_sub(n)) >= AHEAD {
+            self.claim_block(n);
+        }
+    }
+
+    #[cold]
+    fn claim_block(&mut self, n: u64) {
+        if n <= STORED && self.capacity() >= 4 * AHEAD {
+            // A position that is wrong comes up again with the next look.
+            let room = self.refresh().unwrap_or(0);
+            self.claim(if cfg!(mutant = "claim_past_room") { AHEAD } else { room.min(AHEAD) });
+        }
+    }
+
+    /// Takes the lines of the next `n` bytes, for which there is room, away from the consumer's processor, all at once
+    /// and without what is in them: whoever stores to them one after the other waits for each of them to be sent. What was
+    /// claimed before stays as it is.
+    pub(crate) fn claim(&mut self, n: u64) {
+        debug_assert!(n <= self.cached_room() || cfg!(mutant = "claim_past_room"));
+        let claimed = self.claimed.wrapping_sub(self.pos);
+        let claimed = if claimed > self.capacity() { 0 } else { claimed };
+        if claimed < n {
+            let from = self.pos.wrapping_add(claimed);
+            // SAFETY: this is the producer, and the `n` bytes at `pos` lie within the room.
+            unsafe { self.areas.data().claim(from, (n - claimed) as usize) };
+            self.claimed = self.pos.wrapping_add(n);
+        }
+    }
 }
+
+/// So much is claimed at a time: enough for its start to cost nothing, and little beside a private cache (`docs/performance.md`).
+const AHEAD: u64 = if cfg!(loom) { 2 } else { 64 << 10 };
+/// Longest message that is stored word by word. A longer one is written by an instruction that claims lines by itself.
+pub(crate) const STORED: u64 = 8 << 10;
 
 /// Longest publication after which the next line is fetched; in a stream of longer ones the processor is ahead by itself.
 const SHORT: u64 = 128;

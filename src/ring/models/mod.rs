@@ -7,6 +7,7 @@
 //!
 //! `docs/models.md` says which edge of the protocol each model holds, and what it would let through if it were gone.
 
+mod claims;
 mod closing;
 mod deadlines;
 mod death;

@@ -91,11 +91,13 @@ impl Sleeper {
         }
     }
 
-    /// Whether the peer was asked for fences, and so much has come without a sleep that they cost it more than they
-    /// save. `wanted` is the position that this side waits for now.
+    /// Has the peer leave out the fences that it was asked for, if so much came without a sleep that they cost it more than
+    /// they save. `wanted` is the position of the peer that this side waits for now.
     #[inline(always)]
-    pub(crate) fn asks_too_much(&self, wanted: u64) -> bool {
-        self.asking && wanted.wrapping_sub(self.wanted) > OFTEN
+    pub(crate) fn take_it_back(&mut self, own: &Side, wanted: u64) {
+        if self.asking && wanted.wrapping_sub(self.wanted) > OFTEN {
+            self.stop_asking(&own.sleep);
+        }
     }
 
     /// This side is awake, and the next sleep fences for both.

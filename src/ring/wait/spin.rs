@@ -47,7 +47,7 @@ pub(crate) struct Patience {
     /// How long the next adaptive wait looks.
     budget: Duration,
     /// Waits that had to look for a while, since the last for which that was worth it.
-    sleeps: u32,
+    long_waits: u32,
     /// The machine has one CPU.
     alone: bool,
     /// The CPU that the shared word tells. It is stored only when it changed: it shares its line with `parked`, which
@@ -74,7 +74,7 @@ impl Patience {
         Self {
             wait,
             budget: WORTH,
-            sleeps: 0,
+            long_waits: 0,
             alone,
             told_cpu: 0,
             together: Together::default(),
@@ -101,9 +101,7 @@ impl Patience {
             self.together = Together::default();
         }
         if soon(&mut ready) {
-            // The peer is quick, whatever was learnt.
-            self.budget = WORTH;
-            self.sleeps = 0;
+            self.found_it_worth();
             return Looked::Soon;
         }
         match self.wait {
@@ -149,8 +147,8 @@ impl Patience {
     }
 
     fn look_for_a_while(&mut self, shared: bool, mut ready: impl FnMut() -> bool) -> Looked {
-        self.sleeps += 1;
-        let longest = shared || self.sleeps % TRY_AGAIN == 0;
+        self.long_waits += 1;
+        let longest = shared || self.long_waits % TRY_AGAIN == 0;
         let limit = if longest { LONGEST } else { self.budget };
         if limit < SHORTEST {
             return Looked::InVain;
@@ -161,8 +159,7 @@ impl Patience {
             for _ in 0..LOOKS_PER_CLOCK {
                 if ready() {
                     if looked < WORTH {
-                        self.budget = WORTH;
-                        self.sleeps = 0;
+                        self.found_it_worth();
                     }
                     return Looked::Later;
                 }
@@ -172,6 +169,12 @@ impl Patience {
             pauses = (pauses * 2).min(MOST_PAUSES);
         }
         Looked::InVain
+    }
+
+    /// Learns from looks that ended soon enough: the peer is quick, whatever was learnt before.
+    fn found_it_worth(&mut self) {
+        self.budget = WORTH;
+        self.long_waits = 0;
     }
 
     /// Learns from a wait that ended in a sleep, `waited` after it began.

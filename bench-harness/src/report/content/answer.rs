@@ -150,13 +150,8 @@ fn capital(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        case::Wait,
         recommend,
-        report::record::{
-            Noise,
-            tests::{cell, report},
-        },
-        stats::interval::Estimate,
+        report::record::tests::{cell, noisy, report},
     };
 
     fn first_line(mut run: Report) -> String {
@@ -166,17 +161,10 @@ mod tests {
 
     #[test]
     fn the_short_answer_too_says_why_a_large_difference_does_not_count() {
-        let mut run = report(vec![
+        let run = noisy(vec![
             cell("pingpong ring/block", &[100.0, 100.0, 100.0]),
             cell("pingpong pipe/block", &[125.0, 125.0, 125.0]),
         ]);
-        run.noise = vec![Noise {
-            cell: "pingpong/64B/unix/block".to_owned(),
-            scenario: Scenario::Pingpong,
-            wait: Wait::Block,
-            ratio: Estimate { median: 0.9, low: 0.7, high: 1.0 },
-            factors: vec![1.0, 1.1, 1.4],
-        }];
         let said = first_line(run);
         assert!(said.contains("take **pipe/block**"), "{said}");
         let why = "no clear difference (1.25× better here, but it takes 1.54×";
