@@ -107,7 +107,7 @@ impl Sleeper {
     }
 
     /// Asks to be rung by descriptor, and for no fences any more: this lasts over calls, and one that
-    /// [took the asking back](Self::stop_asking) would put it out.
+    /// [took the asking back](Self::take_it_back) would put it out.
     pub(crate) fn arm(&mut self, own: &Sleep, want: u64) {
         self.asking = false;
         self.announce(own, want, ARMED);
