@@ -385,6 +385,10 @@ impl Writer {
     fn last_word(&mut self) -> Result<(), Failure> {
         self.end.usable()?;
         self.end.announce_close();
+        // What is written from now on would lie behind the end of the stream.
+        if self.ended.is_none() {
+            self.end_with(Error::Closed);
+        }
         let mut start = None;
         let mut late = self.end.deadline_passed();
         loop {
