@@ -10,6 +10,8 @@ mod common;
 mod door;
 #[path = "handshake/files.rs"]
 mod files;
+#[path = "handshake/fuzzing.rs"]
+mod fuzzing;
 #[path = "handshake/greetings.rs"]
 mod greetings;
 #[path = "handshake/handovers.rs"]
@@ -18,8 +20,12 @@ mod handovers;
 mod paths;
 #[path = "common/report.rs"]
 mod report;
+#[path = "handshake/stranger.rs"]
+mod stranger;
 #[path = "handshake/strangers.rs"]
 mod strangers;
+#[path = "common/verdict.rs"]
+mod verdict;
 #[path = "common/wire.rs"]
 mod wire;
 

@@ -14,7 +14,7 @@ mod report;
 mod scribbler;
 #[path = "hostile/sequences.rs"]
 mod sequences;
-#[path = "hostile/verdict.rs"]
+#[path = "common/verdict.rs"]
 mod verdict;
 #[path = "common/wire.rs"]
 mod wire;

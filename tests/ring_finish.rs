@@ -1,7 +1,7 @@
 //! The writer that waits for what became of its bytes.
 
 use std::{
-    io::{self, ErrorKind, Read, Write},
+    io::{self, ErrorKind, IoSlice, Read, Write},
     os::fd::AsFd,
     thread,
     time::{Duration, Instant},
@@ -38,6 +38,33 @@ fn finish_returns_once_everything_is_read_and_the_reader_closed() {
         writer.finish().unwrap();
         assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
         assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::BrokenPipe);
+    }
+}
+
+#[test]
+fn nothing_can_be_written_behind_a_finish_that_timed_out() {
+    for wait in WAYS {
+        let (mut reader, mut writer) = ring(wait);
+        writer.write_all(b"all of it").unwrap();
+        writer.set_write_timeout(Some(Duration::from_millis(1))).unwrap();
+        assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::TimedOut);
+        let behind = [
+            writer.write(b"x").map(|_| ()),
+            writer.write_all(b"x"),
+            writer.try_write(b"x").map(|_| ()),
+            writer.write_vectored(&[IoSlice::new(b"x")]).map(|_| ()),
+            writer.send(b"x"),
+            writer.reserve(1).map(|_| ()),
+        ];
+        for error in behind.map(Result::unwrap_err) {
+            assert!(matches!(Error::of(&error), Some(Error::Closed)), "{error}");
+        }
+        let mut all = Vec::new();
+        reader.read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"all of it");
+        assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(reader);
+        writer.finish().unwrap();
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
     thread,
+    time::Duration,
 };
 
 use nix::poll::{PollFd, PollFlags, poll};
@@ -68,6 +69,23 @@ fn a_descriptor_is_readable_exactly_while_a_read_would_not_block() {
         assert!(is_readable(&reader));
         assert_eq!(reader.read(&mut [0; 2]).unwrap(), 0);
         assert!(is_readable(&reader));
+    }
+}
+
+#[test]
+fn an_empty_read_leaves_a_descriptor_lit_by_the_next_byte() {
+    let options = Options::new().capacity(4096).doorbell(Doorbell::EventFd);
+    let (reader, mut writer) = options.ring().unwrap();
+    let mut reader = reader.pollable().unwrap();
+    // Once it has slept in a call, the reader has the writer fence, and takes that back in time.
+    reader.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    assert_eq!(reader.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
+    for round in 0..3 {
+        reader.read_exact(&mut []).unwrap();
+        assert!(!is_readable(&reader));
+        writer.write_all(b"x").unwrap();
+        assert!(is_readable(&reader), "round {round}");
+        reader.read_exact(&mut [0; 1]).unwrap();
     }
 }
 

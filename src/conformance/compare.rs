@@ -1,15 +1,16 @@
 //! Random sequences of calls, on the transport and on the model: the answers must be the same.
 //!
 //! Every operation of a sequence is one whose answer the rules settle, whatever the timing: calls that might wait have a
-//! timeout, and a write that has to meet reads is ended by the sequence itself.
+//! timeout, and a write that has to meet reads is ended by the sequence itself. A sequence whose answers differ is told in
+//! as few operations as still make them differ.
 
 use std::{
-    io,
+    io::{self, IoSlice, IoSliceMut},
     time::{Duration, Instant},
 };
 
 use super::{
-    case::{Case, Cx, Verdict, check, read, try_read, writing},
+    case::{Case, Cx, Verdict, check, read, read_exactly, try_read, writing},
     model::Model,
     needs,
     rng::{Rng, pattern},
@@ -33,8 +34,12 @@ const MOMENT: Duration = Duration::from_millis(1);
 enum Op {
     Read(usize),
     Write(usize),
+    /// Into two buffers, and from two.
+    ReadVectored(usize, usize),
+    WriteVectored(usize, usize),
     TryRead(usize),
     TryWrite(usize),
+    Flush,
     /// A write on its own thread met by reads of this size, so many of them at most; then it is ended.
     Meet {
         len: usize,
@@ -42,8 +47,14 @@ enum Op {
         reads: usize,
         end: Ended,
     },
-    DeadlineOfReader(bool),
-    DeadlineOfWriter(bool),
+    /// A write on its own thread into the buffer, of which so much is read meanwhile that all of it fits, and so much more.
+    Pass {
+        len: usize,
+        more: usize,
+    },
+    DeadlineOfReader(When),
+    DeadlineOfWriter(When),
+    ZeroTimeouts,
     NonblockingReader(bool),
     NonblockingWriter(bool),
     CloseReader(Option<u64>),
@@ -58,22 +69,48 @@ enum Ended {
     Writer,
 }
 
+/// Which deadline an end is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    Past,
+    Far,
+    Never,
+}
+
+impl When {
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Past => Some(Instant::now()),
+            Self::Far => Some(Instant::now() + Duration::from_secs(3600)),
+            Self::Never => None,
+        }
+    }
+}
+
 fn random_op(rng: &mut Rng, large: usize, late: bool) -> Op {
-    let size = |rng: &mut Rng| match rng.between(0, 5) {
-        0 => 1,
-        1 => rng.between(1, large * 2),
+    let size = |rng: &mut Rng| match rng.between(0, 11) {
+        0 => 0,
+        1 | 2 => 1,
+        3 | 4 => rng.between(1, large * 2),
         _ => rng.between(1, large),
     };
     let error = |rng: &mut Rng| (!rng.once_in(2)).then(|| rng.between(1, 9) as u64);
+    // Cleared more often than set, since a call that is late does little.
+    let when = |rng: &mut Rng| match rng.between(0, 7) {
+        0..=2 => When::Past,
+        3 => When::Far,
+        _ => When::Never,
+    };
     // Closing ends most of what is interesting, so it becomes likely only towards the end of a sequence.
-    match rng.between(0, if late { 25 } else { 21 }) {
+    match rng.between(0, if late { 31 } else { 27 }) {
         0..=2 => Op::Read(size(rng)),
         3..=5 => Op::Write(size(rng)),
         6..=8 => Op::TryRead(size(rng)),
         9..=11 => Op::TryWrite(size(rng)),
         12..=15 => Op::Meet {
-            len: size(rng),
-            piece: size(rng).div_ceil(2),
+            // An empty write is let go by a read that then waits for bytes.
+            len: size(rng).max(1),
+            piece: size(rng).div_ceil(2).max(1),
             reads: rng.between(0, 6),
             end: match rng.between(0, 11) {
                 0 => Ended::Reader,
@@ -81,13 +118,16 @@ fn random_op(rng: &mut Rng, large: usize, late: bool) -> Op {
                 _ => Ended::Deadline,
             },
         },
-        16 => Op::DeadlineOfReader(true),
-        17 => Op::DeadlineOfWriter(true),
-        18 => Op::DeadlineOfReader(false),
-        19 => Op::DeadlineOfWriter(false),
-        20 => Op::NonblockingReader(rng.once_in(3)),
-        21 => Op::NonblockingWriter(rng.once_in(3)),
-        22 | 23 => Op::CloseReader(error(rng)),
+        16 => Op::ReadVectored(size(rng), size(rng)),
+        17 => Op::WriteVectored(size(rng), size(rng)),
+        18 => Op::Pass { len: size(rng) * 2, more: size(rng) },
+        19 => Op::Flush,
+        20 => Op::ZeroTimeouts,
+        21 | 22 => Op::DeadlineOfReader(when(rng)),
+        23 | 24 => Op::DeadlineOfWriter(when(rng)),
+        25 | 26 => Op::NonblockingReader(rng.once_in(3)),
+        27 => Op::NonblockingWriter(rng.once_in(3)),
+        28 | 29 => Op::CloseReader(error(rng)),
         _ => Op::CloseWriter(error(rng)),
     }
 }
@@ -101,13 +141,44 @@ struct Known {
     writer_polls: bool,
     reader_closed: bool,
     writer_closed: bool,
+    /// Bytes that were written and not yet read.
+    fill: usize,
+}
+
+impl Known {
+    /// A call may wait until the other end's call lets it go on.
+    fn calls_may_meet(&self) -> bool {
+        !(self.reader_late
+            || self.writer_late
+            || self.reader_polls
+            || self.writer_polls
+            || self.reader_closed
+            || self.writer_closed)
+    }
+
+    fn got(&mut self, result: &io::Result<Vec<u8>>) {
+        self.fill = self.fill.saturating_sub(result.as_ref().map_or(0, Vec::len));
+    }
+
+    fn put(&mut self, result: &io::Result<usize>) {
+        self.fill += result.as_ref().map_or(0, |n| *n);
+    }
 }
 
 fn answer(result: io::Result<Vec<u8>>) -> String {
     match result {
-        Ok(bytes) => format!("{} bytes {bytes:?}", bytes.len()),
+        Ok(bytes) => format!("{} bytes {}", bytes.len(), digest(&bytes)),
         Err(error) => fault(&error),
     }
+}
+
+/// Enough of the bytes to tell them from others, and short enough to be kept for every call.
+fn digest(bytes: &[u8]) -> String {
+    // FNV-1a (Fowler, Noll and Vo).
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{:02x?}.. #{hash:016x}", &bytes[..bytes.len().min(4)])
 }
 
 fn count(result: io::Result<usize>) -> String {
@@ -141,9 +212,13 @@ fn all_of_it<R: ReadEnd>(
     Ok(got)
 }
 
-/// The same for a write that does not wait.
-fn all_that_fits<W: WriteEnd>(writer: &mut W, bytes: &[u8]) -> io::Result<usize> {
-    let mut put = writer.try_write(bytes)?;
+/// The same for a write.
+fn all_that_fits<W: WriteEnd>(
+    writer: &mut W,
+    bytes: &[u8],
+    first: impl Fn(&mut W, &[u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut put = first(writer, bytes)?;
     while put > 0 && put < bytes.len() {
         match writer.try_write(&bytes[put..]) {
             Ok(n) if n > 0 => put += n,
@@ -153,11 +228,19 @@ fn all_that_fits<W: WriteEnd>(writer: &mut W, bytes: &[u8]) -> io::Result<usize>
     Ok(put)
 }
 
+fn read_vectored(reader: &mut impl ReadEnd, one: usize, two: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; one + two];
+    let (front, back) = bytes.split_at_mut(one);
+    let n = reader.read_vectored(&mut [IoSliceMut::new(front), IoSliceMut::new(back)])?;
+    bytes.truncate(n);
+    Ok(bytes)
+}
+
 /// Performs `ops` and says what each answered; stops when both ends are closed, where transports may differ.
 fn perform<R, W>(
     (mut reader, mut writer): (R, W),
     ops: &[Op],
-    buffered: bool,
+    buffer: Option<usize>,
     seed: u64,
 ) -> Result<Vec<String>, String>
 where
@@ -175,27 +258,60 @@ where
         match *op {
             Op::Read(len) => {
                 set(reader.set_read_timeout(Some(MOMENT)))?;
-                said = answer(all_of_it(&mut reader, len, read));
+                let got = all_of_it(&mut reader, len, read);
+                known.got(&got);
+                said = answer(got);
                 set(reader.set_read_timeout(None))?;
             }
             Op::Write(len) => {
                 set(writer.set_write_timeout(Some(MOMENT)))?;
-                said = count(writer.write(&pattern(seed, position, len)));
+                let put = writer.write(&pattern(seed, position, len));
+                known.put(&put);
+                said = count(put);
                 set(writer.set_write_timeout(None))?;
             }
-            Op::TryRead(len) => said = answer(all_of_it(&mut reader, len, try_read)),
+            Op::ReadVectored(one, two) => {
+                set(reader.set_read_timeout(Some(MOMENT)))?;
+                let got =
+                    all_of_it(&mut reader, one + two, |reader, _| read_vectored(reader, one, two));
+                known.got(&got);
+                said = answer(got);
+                set(reader.set_read_timeout(None))?;
+            }
+            Op::WriteVectored(one, two) => {
+                set(writer.set_write_timeout(Some(MOMENT)))?;
+                let bytes = pattern(seed, position, one + two);
+                let put = all_that_fits(&mut writer, &bytes, |writer, bytes| {
+                    let (front, back) = bytes.split_at(one);
+                    writer.write_vectored(&[IoSlice::new(front), IoSlice::new(back)])
+                });
+                known.put(&put);
+                said = count(put);
+                set(writer.set_write_timeout(None))?;
+            }
+            Op::TryRead(len) => {
+                let got = all_of_it(&mut reader, len, try_read);
+                known.got(&got);
+                said = answer(got);
+            }
             Op::TryWrite(len) => {
-                said = count(all_that_fits(&mut writer, &pattern(seed, position, len)));
+                let bytes = pattern(seed, position, len);
+                let put = all_that_fits(&mut writer, &bytes, W::try_write);
+                known.put(&put);
+                said = count(put);
+            }
+            Op::Flush => said = count(writer.flush().map(|()| 0)),
+            Op::ZeroTimeouts => {
+                let zero = Some(Duration::ZERO);
+                let kind = |result: io::Result<()>| result.map_err(|error| error.kind());
+                said = format!(
+                    "{:?} {:?}",
+                    kind(reader.set_read_timeout(zero)),
+                    kind(writer.set_write_timeout(zero))
+                );
             }
             Op::Meet { len, piece, reads, end } => {
-                if buffered
-                    || known.reader_late
-                    || known.writer_late
-                    || known.reader_polls
-                    || known.writer_polls
-                    || known.reader_closed
-                    || known.writer_closed
-                {
+                if buffer.is_some() || !known.calls_may_meet() {
                     continue;
                 }
                 let control = writer.control();
@@ -209,7 +325,7 @@ where
                         }
                     }
                 }
-                said += &format!("read {got:?}; ");
+                said += &format!("read {} bytes {}; ", got.len(), digest(&got));
                 if got.len() < len {
                     match end {
                         Ended::Deadline => {
@@ -230,13 +346,24 @@ where
                 writer = did.end;
                 said += &count(did.result);
             }
-            Op::DeadlineOfReader(late) => {
-                known.reader_late = late;
-                reader.set_deadline(late.then(Instant::now));
+            Op::Pass { len, more } => {
+                let Some(capacity) = buffer.filter(|_| known.calls_may_meet()) else { continue };
+                let all = known.fill + len;
+                let take = (all.saturating_sub(capacity) + more).min(all);
+                let write = writing(writer, pattern(seed, position, len))?;
+                let got = read_exactly(&mut reader, take, take)?;
+                let did = write.wait()?;
+                writer = did.end;
+                known.fill = all - take;
+                said = format!("read {}; {}", digest(&got), count(did.result));
             }
-            Op::DeadlineOfWriter(late) => {
-                known.writer_late = late;
-                writer.set_deadline(late.then(Instant::now));
+            Op::DeadlineOfReader(when) => {
+                known.reader_late = when == When::Past;
+                reader.set_deadline(when.deadline());
+            }
+            Op::DeadlineOfWriter(when) => {
+                known.writer_late = when == When::Past;
+                writer.set_deadline(when.deadline());
             }
             Op::NonblockingReader(polls) => {
                 known.reader_polls = polls;
@@ -271,35 +398,53 @@ where
     Ok(answers)
 }
 
+/// The first operation that a fresh pair and the model answer differently, and both answers.
+fn first_difference<R: ReadEnd + 'static, W: WriteEnd + 'static>(
+    cx: &Cx<R, W>,
+    ops: &[Op],
+    seed: u64,
+    calls: &mut usize,
+) -> Result<Option<(usize, String, String)>, String> {
+    let buffer = cx.rules.capacity();
+    let expected = perform(Model::of(&cx.rules).pair(), ops, buffer, seed)?;
+    let seen = perform(cx.pair()?, ops, buffer, seed)?;
+    *calls += seen.len();
+    let differs = expected.iter().zip(&seen).position(|(want, got)| want != got);
+    if let Some(at) = differs {
+        return Ok(Some((at, shorten(&seen[at]), shorten(&expected[at]))));
+    }
+    check!(seen.len() == expected.len(), "{} of {} calls", seen.len(), expected.len());
+    Ok(None)
+}
+
 fn random_sequences_answer_as_the_model<R: ReadEnd + 'static, W: WriteEnd + 'static>(
     cx: &Cx<R, W>,
 ) -> Verdict {
-    let model = Model::of(&cx.rules);
-    let buffered = cx.rules.capacity().is_some();
     let large = cx.capacity().min(300).max(cx.rules.capacity().unwrap_or(0));
     let sequences = cx.rounds * 2;
     let mut calls = 0;
     for number in 0..sequences {
         let mut rng = cx.rng(number);
+        let seed = cx.seed.wrapping_add(u64::from(number));
         let len = rng.between(5, 40);
-        let ops: Vec<Op> =
+        let mut ops: Vec<Op> =
             (0..len).map(|at| random_op(&mut rng, large, at * 3 > len * 2)).collect();
-        let seed = cx.seed ^ u64::from(number);
-        cx.step(format!("sequence {number} (seed {:#x}) does not end", cx.seed));
-        let expected = perform(model.pair(), &ops, buffered, seed)?;
-        let seen = perform(cx.pair()?, &ops, buffered, seed)?;
-        let differs = expected.iter().zip(&seen).position(|(want, got)| want != got);
-        if let Some(at) = differs {
-            return Err(format!(
-                "sequence {number} (seed {:#x}), operation {at}: {} | the model: {} | before it: {:?}",
-                cx.seed,
-                shorten(&seen[at]),
-                shorten(&expected[at]),
-                &ops[at.saturating_sub(4)..at]
-            ));
+        cx.step(format!("the sequence of seed {seed:#x} does not end"));
+        let Some(mut difference) = first_difference(cx, &ops, seed, &mut calls)? else { continue };
+        // Whatever can be left out is.
+        for at in (0..ops.len()).rev() {
+            let mut fewer = ops.clone();
+            fewer.remove(at);
+            cx.step(format!("a part of the sequence of seed {seed:#x} does not end: {fewer:?}"));
+            if let Ok(Some(still)) = first_difference(cx, &fewer, seed, &mut calls) {
+                (ops, difference) = (fewer, still);
+            }
         }
-        check!(seen.len() == expected.len(), "sequence {number} broke off");
-        calls += seen.len();
+        cx.step("");
+        let (at, seen, expected) = difference;
+        return Err(format!(
+            "the sequence of seed {seed:#x}, operation {at}: {seen} | the model: {expected} | all that it takes: {ops:?}"
+        ));
     }
     check!(calls > 0, "no call was compared");
     cx.note(format!("{sequences} sequences, {calls} calls"));

@@ -46,6 +46,8 @@ pub(crate) mod attention {
     pub(crate) const PEER_DIED: u32 = 8;
     /// The end has an answer that it gives for ever, whatever the shared words say later.
     pub(crate) const ENDED: u32 = 16;
+    /// The end has said its last word, and may still be waiting for the peer's.
+    pub(crate) const FINISHING: u32 = 32;
     /// What a blocked call must return for.
     pub(crate) const ENDS_WAIT: u32 = CLOSED | NONBLOCKING | PEER_DIED;
 }
@@ -452,6 +454,11 @@ impl End {
         if let Some(light) = self.light() {
             light.raise_for_good();
         }
+    }
+
+    /// Sends every later call the slow way. Not the end: the peer's last word is still to be polled for.
+    pub(crate) fn set_finishing(&self) {
+        self.set_attention(attention::FINISHING, true);
     }
 
     /// Whether no call will wait any more.

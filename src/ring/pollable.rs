@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Reader, Writer, core::layout::ARMED, end::End, waiting::Waiting};
+use super::{Reader, Writer, end::End, waiting::Waiting};
 use crate::error::Error;
 
 /// An end with a descriptor that is readable whenever the end would not block: a [`Reader`] when there is something to
@@ -89,7 +89,7 @@ impl Waiting {
         if !ready() && !end.is_over() {
             light.clear();
             self.raised = false;
-            self.sleeper.announce(&end.own().sleep, want, ARMED);
+            self.sleeper.arm(&end.own().sleep, want);
             // ORDER(E3): as in `Sleeper::sleep`; either the peer sees that we are armed, or we see what it published.
             // Without a fence the light stays on, and polling turns into looking.
             let fenced = cfg!(mutant = "no_fence_in_arming") || end.fences().before_second_look();

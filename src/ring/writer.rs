@@ -389,6 +389,11 @@ impl Writer {
     fn last_word(&mut self) -> Result<(), Failure> {
         self.end.usable()?;
         self.end.announce_close();
+        // What is written from now on would lie behind the end of the stream.
+        if self.ended.is_none() {
+            self.ended = Some(Error::Closed);
+            self.end.set_finishing();
+        }
         let mut start = None;
         let mut late = self.end.deadline_passed();
         loop {

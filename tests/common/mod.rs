@@ -7,7 +7,10 @@
 
 use std::{
     process,
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
@@ -28,6 +31,29 @@ pub fn watchdog<T>(limit: Duration, case: impl FnOnce() -> T) -> T {
     drop(done);
     dog.join().expect("the watchdog does not panic");
     result
+}
+
+/// Runs drivers that count up their seeds in `now`, and ends the whole process, naming the seeds, if none of them has
+/// gone on for `limit`. For how long all of it takes there is no bound.
+pub fn watched<T>(limit: Duration, now: &[AtomicU64], drive: impl FnOnce() -> T) -> T {
+    let (done, wait) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let seeds = || now.iter().map(|seed| seed.load(Relaxed)).collect::<Vec<_>>();
+            let mut before = Vec::new();
+            while wait.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                let seeds = seeds();
+                if seeds == before {
+                    eprintln!("still running after {limit:?}: RINGPIPE_SEED is one of {seeds:?}");
+                    process::abort();
+                }
+                before = seeds;
+            }
+        });
+        let result = drive();
+        drop(done);
+        result
+    })
 }
 
 /// A small generator of numbers that look random: xorshift64*, the same sequence for the same seed.

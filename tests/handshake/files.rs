@@ -52,7 +52,7 @@ fn owned(raw: RawFd) -> OwnedFd {
 }
 
 /// One descriptor of each kind there is.
-fn menagerie(directory: &std::path::Path) -> Vec<(&'static str, OwnedFd)> {
+pub(crate) fn menagerie(directory: &std::path::Path) -> Vec<(&'static str, OwnedFd)> {
     let open = |path: &str| OwnedFd::from(File::open(path).unwrap());
     let regular = directory.join("regular");
     std::fs::write(&regular, vec![0; PAGE + CAPACITY]).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Fences;
 use crate::{
     ring::{
-        core::layout::{ASKING, PARKED, Side, Sleep},
+        core::layout::{ARMED, ASKING, PARKED, Side, Sleep},
         doorbell::{Doorbell, Woke},
     },
     sync::{Ordering, full_fence},
@@ -104,6 +104,13 @@ impl Sleeper {
     pub(crate) fn stop_asking(&mut self, own: &Sleep) {
         self.asking = cfg!(mutant = "asking_forever") && self.asking;
         own.parked.store(0, Ordering::Relaxed);
+    }
+
+    /// Asks to be rung by descriptor, and for no fences any more: this lasts over calls, and one that
+    /// [took the asking back](Self::take_it_back) would put it out.
+    pub(crate) fn arm(&mut self, own: &Sleep, want: u64) {
+        self.asking = false;
+        self.announce(own, want, ARMED);
     }
 
     /// Publishes a new sleep with `kind` in the low bits, without sleeping. [`full_fence`] must follow, and a second look.

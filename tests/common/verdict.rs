@@ -1,4 +1,5 @@
 //! What a victim may say, and what it must say for ever once it has said it.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::io::{self, ErrorKind};
 
@@ -6,7 +7,7 @@ use ringpipe::Error;
 
 /// An answer without its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     WouldBlock,
     Timeout,
     Invalid,
@@ -18,7 +19,7 @@ pub(crate) enum Verdict {
 
 impl Verdict {
     /// Panics for an error that no peer may cause.
-    pub(crate) fn of(error: &io::Error) -> Self {
+    pub fn of(error: &io::Error) -> Self {
         let kind = error.kind();
         assert_ne!(kind, ErrorKind::Interrupted, "surfaced: {error}");
         match Error::of(error) {
@@ -34,7 +35,7 @@ impl Verdict {
     }
 
     /// Whether the end answers the same from now on.
-    pub(crate) fn is_final(self) -> bool {
+    pub fn is_final(self) -> bool {
         !matches!(self, Self::WouldBlock | Self::Timeout | Self::Invalid)
     }
 }
