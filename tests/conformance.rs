@@ -4,23 +4,22 @@
 #[path = "support/signals.rs"]
 mod signals;
 
+#[path = "support/conforms.rs"]
+mod conforms;
+
 #[cfg(target_os = "linux")]
 #[path = "support/polled.rs"]
 mod polled;
 
 use ringpipe::conformance::{Rules, Suite, model::Model};
 
-/// Runs a suite, prints its table, and fails with it.
+/// Runs a suite whose calls are interrupted where that can be done.
 macro_rules! conforms {
     ($suite:expr) => {{
         let suite = $suite;
         #[cfg(target_os = "linux")]
         let suite = suite.interrupt_by(crate::signals::interrupt);
-        let report = suite.run();
-        println!("{report}");
-        if let Err(table) = report.verdict() {
-            panic!("{table}");
-        }
+        crate::conforms::conforms(suite);
     }};
 }
 

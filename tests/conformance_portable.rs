@@ -2,6 +2,8 @@
 
 #[path = "support/child.rs"]
 mod child;
+#[path = "support/conforms.rs"]
+mod conforms;
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "support/wire.rs"]
@@ -15,6 +17,7 @@ use std::{
 };
 
 use child::{Reading, Writing};
+use conforms::conforms;
 use proxy::{ProxyReader, ProxyWriter};
 use ringpipe::{
     Options, Reader, Wait, Writer,
@@ -28,16 +31,6 @@ const CAPACITY: usize = 4096;
 
 fn options() -> Options {
     Options::new().capacity(CAPACITY)
-}
-
-macro_rules! conforms {
-    ($suite:expr) => {{
-        let report = $suite.run();
-        println!("{report}");
-        if let Err(table) = report.verdict() {
-            panic!("{table}");
-        }
-    }};
 }
 
 /// Not a test: what a child process does, which is this executable started with a role.
@@ -80,7 +73,7 @@ fn meet<T>(start: impl FnOnce(UnixStream) -> io::Result<T>) -> io::Result<(T, Re
 fn a_portable_ring_keeps_every_rule_however_it_waits() {
     for wait in [Wait::Park, Wait::Adaptive, Wait::Spin] {
         let name = format!("portable ring in threads, {wait:?}");
-        conforms!(Suite::new(name, Rules::ring(CAPACITY), move || {
+        conforms(Suite::new(name, Rules::ring(CAPACITY), move || {
             Ok(portable::ring(&options().wait(wait))?)
         }));
     }
@@ -88,7 +81,7 @@ fn a_portable_ring_keeps_every_rule_however_it_waits() {
 
 #[test]
 fn a_portable_stream_keeps_every_rule() {
-    conforms!(Suite::new("portable stream in threads", Rules::ring(CAPACITY), || {
+    conforms(Suite::new("portable stream in threads", Rules::ring(CAPACITY), || {
         let (other, reader, _) = meet(|socket| Ok(std::thread::spawn(|| open(socket))))?;
         let (_, writer) = other.join().expect("opening does not panic")?;
         Ok((reader, writer))
@@ -101,7 +94,7 @@ fn a_portable_ring_whose_writer_is_another_process_keeps_every_rule() {
         let (writer, reader, _) = meet(|socket| ProxyWriter::start("write", socket))?;
         Ok((reader, writer))
     });
-    conforms!(suite.rounds(ROUNDS).kill_writer_by(ProxyWriter::kill));
+    conforms(suite.rounds(ROUNDS).kill_writer_by(ProxyWriter::kill));
 }
 
 #[test]
@@ -110,5 +103,5 @@ fn a_portable_ring_whose_reader_is_another_process_keeps_every_rule() {
         let (reader, _, writer) = meet(|socket| ProxyReader::start("read", socket))?;
         Ok((reader, writer))
     });
-    conforms!(suite.rounds(ROUNDS).kill_reader_by(ProxyReader::kill));
+    conforms(suite.rounds(ROUNDS).kill_reader_by(ProxyReader::kill));
 }

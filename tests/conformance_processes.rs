@@ -3,6 +3,8 @@
 
 #[path = "support/child.rs"]
 mod child;
+#[path = "support/conforms.rs"]
+mod conforms;
 #[path = "support/fd_ends.rs"]
 mod fd_ends;
 #[path = "support/kernel.rs"]
@@ -17,6 +19,7 @@ mod wire;
 use std::{io, os::unix::net::UnixStream, thread};
 
 use child::{Reading, Writing};
+use conforms::conforms;
 use fd_ends::FdEnd;
 use proxy::{ProxyReader, ProxyWriter};
 use ringpipe::{
@@ -54,16 +57,6 @@ fn ring_over(socket: UnixStream) -> io::Result<(Reader, Writer)> {
     Ok(options().connect_on(socket)?.split())
 }
 
-macro_rules! conforms {
-    ($suite:expr) => {{
-        let report = $suite.rounds(ROUNDS).run();
-        println!("{report}");
-        if let Err(table) = report.verdict() {
-            panic!("{table}");
-        }
-    }};
-}
-
 #[test]
 fn a_ring_whose_writer_is_another_process_keeps_every_rule() {
     let suite = Suite::new("ring, writer in a child", Rules::ring(CAPACITY), || {
@@ -72,7 +65,7 @@ fn a_ring_whose_writer_is_another_process_keeps_every_rule() {
         let (reader, _) = options().accept_on(ours)?.split();
         Ok((reader, writer))
     });
-    conforms!(suite.kill_writer_by(ProxyWriter::kill));
+    conforms(suite.rounds(ROUNDS).kill_writer_by(ProxyWriter::kill));
 }
 
 #[test]
@@ -83,7 +76,7 @@ fn a_ring_whose_reader_is_another_process_keeps_every_rule() {
         let (_, writer) = options().accept_on(ours)?.split();
         Ok((reader, writer))
     });
-    conforms!(suite.kill_reader_by(ProxyReader::kill));
+    conforms(suite.rounds(ROUNDS).kill_reader_by(ProxyReader::kill));
 }
 
 #[test]

@@ -15,6 +15,11 @@ use std::{
 use ringpipe::rpc::{Bytes, CallError, Client, Codec, Connection, Limits, Server, Service};
 use serde::{Deserialize, Serialize};
 
+use report::Report;
+
+#[path = "../common/report.rs"]
+mod report;
+
 pub(crate) const CODECS: [Codec; 3] = [Codec::Bin, Codec::Json, Codec::Gob];
 
 /// What carries the calls.
@@ -196,6 +201,7 @@ pub(crate) fn reply_to(request: &[u8], result: &[u8], writer: &mut impl Write) {
 
 /// Runs `test` for every transport and codec, each in time.
 pub(crate) fn everywhere(test: impl Fn(&Scene) + Send + Sync + 'static) {
+    let counted = Report::new("T16", "rules held over a transport with a codec");
     let test = Arc::new(test);
     let mut held = 0;
     for transport in TRANSPORTS {
@@ -209,22 +215,18 @@ pub(crate) fn everywhere(test: impl Fn(&Scene) + Send + Sync + 'static) {
             });
         }
     }
-    eprintln!(
-        "held over {} of {} transports with {} codecs each",
-        held / CODECS.len(),
-        TRANSPORTS.len(),
-        CODECS.len()
-    );
+    counted.done(held, (TRANSPORTS.len() * CODECS.len()) as u64);
 }
 
 /// Runs `test` for every transport, where the codec makes no difference.
 pub(crate) fn over_every_transport(test: impl Fn(Transport) + Send + Sync + 'static) {
+    let counted = Report::new("T16 transports", "rules held over a transport");
     let test = Arc::new(test);
     for transport in TRANSPORTS {
         let test = Arc::clone(&test);
         watched(&format!("{transport:?}"), move || test(transport));
     }
-    eprintln!("held over {} transports", TRANSPORTS.len());
+    counted.done(TRANSPORTS.len() as u64, 1);
 }
 
 /// Runs `test`, and ends the process if it hangs.

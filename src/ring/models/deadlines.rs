@@ -70,7 +70,7 @@ fn a_deadline_cleared_in_time_is_forgotten() {
 
 #[test]
 fn a_deadline_and_a_byte_that_race_lose_nothing() {
-    explore(preemptions(4), || {
+    explore(preemptions(3), || {
         let (mut reader, mut writer) = ends(1);
         reader.set_deadline(Some(moment(5).instant()));
         let end = reader.end.clone();

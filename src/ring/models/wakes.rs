@@ -96,7 +96,7 @@ fn a_reader_that_asked_for_fences_takes_it_back_before_it_sleeps_without_them() 
 
 #[test]
 fn bytes_wake_a_reader_that_needs_several_of_them() {
-    explore(preemptions(4), || {
+    explore(preemptions(3), || {
         let (mut reader, mut writer) = ends(4);
         let _ends = beside(
             move || {
