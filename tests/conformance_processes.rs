@@ -16,7 +16,7 @@ mod signals;
 #[path = "support/wire.rs"]
 mod wire;
 
-use std::{io, os::unix::net::UnixStream, thread};
+use std::{io, os::unix::net::UnixStream};
 
 use child::{Reading, Writing};
 use conforms::conforms;
@@ -81,14 +81,6 @@ fn a_ring_whose_reader_is_another_process_keeps_every_rule() {
 
 #[test]
 fn a_unix_socket_to_another_process_breaks_what_is_known() {
-    // Both wait for calls that nothing wakes.
-    thread::scope(|both| {
-        both.spawn(a_socket_whose_writer_is_another_process);
-        both.spawn(a_socket_whose_reader_is_another_process);
-    });
-}
-
-fn a_socket_whose_writer_is_another_process() {
     let suite = Suite::new("UnixStream, writer in a child", kernel::rules(16 << 10), || {
         let (ours, theirs) = UnixStream::pair()?;
         Ok((FdEnd::reader(ours)?, ProxyWriter::start("write a socket", theirs)?))
@@ -101,9 +93,6 @@ fn a_socket_whose_writer_is_another_process() {
             "death.of_the_writer_wakes_a_blocked_read",
         ],
     );
-}
-
-fn a_socket_whose_reader_is_another_process() {
     let suite = Suite::new("UnixStream, reader in a child", kernel::rules(16 << 10), || {
         let (ours, theirs) = UnixStream::pair()?;
         Ok((ProxyReader::start("read a socket", theirs)?, FdEnd::writer(ours)?))
