@@ -117,6 +117,34 @@ enum Op {
     },
 }
 
+impl Op {
+    fn is_of_the_writer(&self) -> bool {
+        match self {
+            Self::Read(_)
+            | Self::ReadVectored(_)
+            | Self::ReadExact(_)
+            | Self::TryRead(_)
+            | Self::Peek { .. }
+            | Self::NextMessage
+            | Self::Recv(_)
+            | Self::ReaderDeadline(_)
+            | Self::ReaderPolls(_)
+            | Self::CloseReader { .. } => false,
+            Self::Write(_)
+            | Self::WriteVectored(_)
+            | Self::WriteAll(_)
+            | Self::TryWrite(_)
+            | Self::Reserve { .. }
+            | Self::Send(_)
+            | Self::SendAgain
+            | Self::Finish
+            | Self::WriterDeadline(_)
+            | Self::WriterPolls(_)
+            | Self::CloseWriter { .. } => true,
+        }
+    }
+}
+
 /// What a sequence is mostly made of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mood {
@@ -232,17 +260,36 @@ struct Twins {
     plain: Plain,
     /// How long the last message was.
     last_message: usize,
+    /// Whether the reader, or the writer, has moved no byte since a call of it would have blocked: its descriptor is there
+    /// for that call, which may need more than others.
+    stuck: [bool; 2],
 }
 
 impl Twins {
     fn new(real: Pair, fault: Option<Fault>) -> Self {
         real.reader.set_read_timeout(Some(MOMENT)).unwrap();
         real.writer.set_write_timeout(Some(MOMENT)).unwrap();
-        Self { real, plain: Plain::new(CAPACITY, MAX_MESSAGE, fault), last_message: 0 }
+        let plain = Plain::new(CAPACITY, MAX_MESSAGE, fault);
+        Self { real, plain, last_message: 0, stuck: [false; 2] }
     }
 
     /// What the ring answers, and what the model does. `bytes` are what there is to write.
     fn perform(&mut self, op: &Op, bytes: &[u8]) -> (Answer, Answer) {
+        let moved =
+            |twins: &Self| [twins.real.reader.stats().bytes, twins.real.writer.stats().bytes];
+        let before = moved(self);
+        let answers = self.call(op, bytes);
+        let after = moved(self);
+        for end in 0..2 {
+            self.stuck[end] &= before[end] == after[end];
+        }
+        if matches!(answers.0, Err(Bad::WouldBlock | Bad::Timeout)) {
+            self.stuck[usize::from(op.is_of_the_writer())] = true;
+        }
+        answers
+    }
+
+    fn call(&mut self, op: &Op, bytes: &[u8]) -> (Answer, Answer) {
         let (reader, writer) = (&mut *self.real.reader, &mut *self.real.writer);
         let plain = &mut self.plain;
         let nothing = (Ok(Good::Done), Ok(Good::Done));
@@ -386,10 +433,11 @@ impl Twins {
         }
         let Some(lights) = &self.real.lights else { return Ok(()) };
         let ready = [self.plain.reader_is_ready(), self.plain.writer_is_ready()];
-        for ((light, ready), end) in lights.iter().zip(ready).zip(["reader", "writer"]) {
+        let ends = ["reader", "writer"].into_iter().zip(self.stuck);
+        for ((light, ready), (end, stuck)) in lights.iter().zip(ready).zip(ends) {
             let mut fds = [PollFd::new(light.as_fd(), PollFlags::POLLIN)];
             let lit = poll(&mut fds, PollTimeout::ZERO).unwrap() == 1;
-            if ready && !lit {
+            if ready && !lit && !stuck {
                 return Err(format!("the {end} would not block, and its descriptor is dark"));
             }
         }
