@@ -2,10 +2,11 @@
 
 use std::{
     collections::HashSet,
+    convert::Infallible,
     io::{Read, Write},
     net::Shutdown,
     os::unix::net::UnixStream,
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
@@ -405,7 +406,7 @@ fn a_server_that_sends_no_replies_but_garbage_is_left() {
 }
 
 /// A stream that panics at its first read or write.
-struct Panics(UnixStream);
+struct Panics(UnixStream, #[expect(dead_code, reason = "it is held")] mpsc::Sender<Infallible>);
 
 impl Read for Panics {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
@@ -427,22 +428,29 @@ impl Write for Panics {
 #[test]
 fn a_transport_that_panics_ends_its_connection() {
     hush();
+    // The receiver hears when nobody holds the connection any more.
     let connection = |stream: &UnixStream, reads: bool| {
         let own = || stream.try_clone().unwrap();
+        let (held, dropped) = mpsc::channel();
+        let panics = Panics(own(), held);
         let hang_up = own();
         let hang_up = move || drop(hang_up.shutdown(Shutdown::Both));
-        if reads {
-            Connection::from_streams(Panics(own()), own(), hang_up)
+        let connection = if reads {
+            Connection::from_streams(panics, own(), hang_up)
         } else {
-            Connection::from_streams(own(), Panics(own()), hang_up)
-        }
+            Connection::from_streams(own(), panics, hang_up)
+        };
+        (connection, dropped)
     };
     watched("a client whose reading panics", move || {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let client = Client::new(connection(&ours, true), Codec::Bin).unwrap();
+        let (ours, dropped) = connection(&ours, true);
+        let client = Client::new(ours, Codec::Bin).unwrap();
         let call = client.start::<_, i64>("A.B", &1);
         theirs.write_all(&[0; 4]).unwrap();
         assert!(matches!(call.wait().unwrap_err(), CallError::Broken(_) | CallError::ShutDown));
+        drop(client);
+        assert!(dropped.recv().is_err());
     });
     watched("a server whose writing panics", move || {
         for method in ["Arith.Text", "Arith.Nope"] {
@@ -450,7 +458,7 @@ fn a_transport_that_panics_ends_its_connection() {
             let server = Server::new();
             let gate = Arc::new(Gate::default());
             server.register(text_service(&gate)).unwrap();
-            let theirs = connection(&theirs, false);
+            let (theirs, dropped) = connection(&theirs, false);
             let serving = {
                 let server = server.clone();
                 thread::spawn(move || server.serve(theirs, Codec::Bin))
@@ -464,6 +472,7 @@ fn a_transport_that_panics_ends_its_connection() {
             // The panic may be of the thread that serves.
             let _ = serving.join();
             assert_eq!(server.connections(), 0);
+            assert!(dropped.recv().is_err());
         }
     });
 }

@@ -86,6 +86,15 @@ impl Job {
     }
 }
 
+/// A session that the watch looks at, until this is dropped: the watch must not keep one that ended, however it ended.
+struct WatchedSession<'a>(&'a Arc<Session>);
+
+impl Drop for WatchedSession<'_> {
+    fn drop(&mut self) {
+        self.0.crew.unwatch(self.0);
+    }
+}
+
 /// Ends a session whose thread panics: not in a method, whose panics are answered, but in a transport of somebody's own.
 struct EndOnPanic<'a>(&'a Session);
 
@@ -145,13 +154,12 @@ impl Session {
     /// Answers until the connection ends and every call is answered.
     pub(super) fn serve(self: &Arc<Self>) {
         self.crew.watch(self);
+        let _watched = WatchedSession(self);
         self.lead(0);
         let mut active = lock(&self.active);
         while !active.ended {
             active = self.changed.wait(active).unwrap_or_else(PoisonError::into_inner);
         }
-        drop(active);
-        self.crew.unwatch(self);
     }
 
     /// Reads requests and sees to their execution, until the connection ends or somebody else leads.
