@@ -96,6 +96,8 @@ impl<T: Descriptor> Shared<T> {
                 return Err(Error::Timeout.into());
             }
             first = false;
+            // Looked at before the kernel is asked: what is there when the time is up, was there in time.
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             match attempt(descriptor) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -107,7 +109,6 @@ impl<T: Descriptor> Shared<T> {
             if !block || self.nonblocking.load(Ordering::SeqCst) {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(Error::Timeout.into());
             }
