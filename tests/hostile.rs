@@ -27,6 +27,9 @@ fn the_other_process() {
     let Some(role) = child::role() else { return };
     match &*role.iter().map(String::as_str).collect::<Vec<_>>() {
         ["scribble", path, seed] => scribbler::scribble(path, seed.parse().unwrap()),
+        ["drive", cpu, seed, count] => {
+            sequences::drive_on(cpu.parse().unwrap(), seed.parse().unwrap(), count.parse().unwrap())
+        }
         role => panic!("unknown role {role:?}"),
     }
     std::process::exit(0);
