@@ -222,7 +222,7 @@ pub(super) static PARTS: &[Part] = &[
                 Claim { best_of: &["flag/spin"], bound: Bound::AtMost(1.2) },
                 Claim { best_of: SPINNERS, bound: Bound::AtMost(1.0) },
             ],
-            beside: &["ring/adaptive", "memory/adaptive"],
+            beside: &["bare/spin", "ring/adaptive", "memory/adaptive"],
             ..CELLS
         }),
     },

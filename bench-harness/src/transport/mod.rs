@@ -3,6 +3,7 @@
 //! Two peers meet over a socket pair that the coordinator gave them. A transport uses it to hand over descriptors,
 //! a port or a greeting; nothing is found by name, so nothing can be left behind under one.
 
+mod bare;
 mod calls;
 mod copy;
 mod crowd;
@@ -133,6 +134,7 @@ pub(crate) fn connect(
         "mqueue" => visit.visit(mqueue::open(case, role, meet)?),
         "tcp" => visit.visit(tcp::open(case, role, meet)?),
         "flag" => visit.visit(flag::open(case, role, meet)?),
+        "bare" => visit.visit(bare::open(case, role, meet)?),
         "futex" => visit.visit(flag::open(case, role, meet)?),
         "relay" => visit.visit(relay::open(case, role, meet)?),
         "ring-crowd" => visit.visit(crowd::open(case, role, meet)?),

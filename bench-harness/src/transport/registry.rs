@@ -272,6 +272,14 @@ static TRANSPORTS: &[Transport] = &[
         ..FLOOR
     },
     Transport {
+        name: "bare",
+        what: "floor: two rings of positions and bytes, both sides spinning, and nothing else",
+        waits: &[Wait::Spin],
+        quick: &[],
+        scenarios: &[Scenario::Pingpong],
+        ..FLOOR
+    },
+    Transport {
         name: "zeroed",
         what: "floor: a Unix socket is made, and as much memory as a ring has is written once",
         waits: &[Wait::Block],

@@ -42,7 +42,7 @@ pub(super) fn of(transport: &str) -> (&'static str, Marker) {
         "ringfire" => ("peer", Marker::Down),
         "rtrb" => ("peer", Marker::Cross),
         "crossbeam" => ("peer", Marker::Bar),
-        "flag" | "futex" | "memcpy" | "relay" | "zeroed" => ("floor", Marker::Bar),
+        "bare" | "flag" | "futex" | "memcpy" | "relay" | "zeroed" => ("floor", Marker::Bar),
         _ => ("other", Marker::Cross),
     }
 }
