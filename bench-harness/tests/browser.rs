@@ -24,17 +24,18 @@ fn browser() -> Option<PathBuf> {
     })
 }
 
-/// A report page of a short self-test with the rows that crowd its pictures most.
-fn page(folder: &Path) -> String {
+/// The page of the newest run that is kept, which has more rows than any run that a test has time for.
+fn page() -> String {
+    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results");
+    let runs = fs::read_dir(results).unwrap().map(|entry| entry.unwrap().path());
+    let newest = runs.filter(|run| run.join("report.json").is_file()).max().unwrap();
     let output = Command::new(assert_cmd::cargo::cargo_bin!("ipc-bench"))
-        .args(["run", "--self-test", "--rounds", "3", "--size", "64B,4KiB", "--time-budget", "60s"])
-        .arg("--output")
-        .arg(folder)
+        .args(["report", "--format", "html"])
+        .arg(newest)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let run = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
-    fs::read_to_string(run.join("report.html")).unwrap()
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// What the browser says about the page, as a JSON object in an attribute of its root.
@@ -121,8 +122,7 @@ fn a_report_fits_every_window_in_light_and_dark() {
         eprintln!("skipped: no Chromium on PATH; BROWSER_FOR_TESTS may name one");
         return;
     };
-    let results = tempfile::tempdir().unwrap();
-    let page = page(results.path());
+    let page = page();
     let copies = tempfile::tempdir().unwrap();
     for (width, dark) in [(360, false), (800, false), (1400, false), (360, true), (1400, true)] {
         let said = probe(&browser, copies.path(), &page, width, dark);
@@ -145,7 +145,7 @@ fn a_report_can_be_printed() {
     };
     let folder = tempfile::tempdir().unwrap();
     let (copy, paper) = (folder.path().join("report.html"), folder.path().join("report.pdf"));
-    fs::write(&copy, page(&folder.path().join("results"))).unwrap();
+    fs::write(&copy, page()).unwrap();
     let output = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"])
         .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))

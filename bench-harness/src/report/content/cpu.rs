@@ -81,22 +81,24 @@ fn choice(report: &Report) -> Option<Picture> {
         .into_iter()
         .filter(|cell| cell.per_message.cpu_ns > 0.0 && !cell.floor)
         .collect();
-    let x = Axis::over(
-        "CPU time of both sides for one round trip",
-        Unit::Nanos,
-        cells.iter().map(|cell| cell.per_message.cpu_ns),
-    )?;
-    let y = Axis::over("round trip", Unit::Nanos, cells.iter().map(|cell| cell.value.median))?;
     let mut sizes: Vec<_> = cells.iter().map(|cell| cell.case.size).collect();
     sizes.sort_unstable();
     sizes.dedup();
     let mut table =
         Grid::new(["cell", "round trip", "CPU time", "nothing is both faster and cheaper"]);
-    let panels = sizes
+    let panels: Vec<Panel> = sizes
         .iter()
-        .map(|size| {
+        .filter_map(|size| {
             let here: Vec<&Cell> =
                 cells.iter().copied().filter(|cell| cell.case.size == *size).collect();
+            // Axes of its own: what a large message costs would crowd the small ones together.
+            let x = Axis::over(
+                "CPU time of both sides for one round trip",
+                Unit::Nanos,
+                here.iter().map(|cell| cell.per_message.cpu_ns),
+            )?;
+            let y =
+                Axis::over("round trip", Unit::Nanos, here.iter().map(|cell| cell.value.median))?;
             let mut series: Vec<Series> = here
                 .iter()
                 .map(|cell| Series {
@@ -125,14 +127,18 @@ fn choice(report: &Report) -> Option<Picture> {
                     points: stairs(&best, x.high, y.high),
                 },
             );
-            Panel::Plot(Plot { title: size.to_string(), x, y, series })
+            Some(Panel::Plot(Plot { title: size.to_string(), x, y, series }))
         })
         .collect();
+    if panels.is_empty() {
+        return None;
+    }
     Some(Picture {
         id: "latency-and-cpu",
         title: "Latency against processor time".to_owned(),
-        reading: "The picture to choose by: left is cheaper, down is faster. The stairs stand on the rows that none \
-                  other beats in both; what lies above them has no reason of speed or cost to be taken."
+        reading: "The picture to choose by: left is cheaper, down is faster, and each size has axes of its own. The \
+                  stairs stand on the rows that none other beats in both; what lies above them has no reason of speed \
+                  or cost to be taken."
             .to_owned(),
         panels,
         table,

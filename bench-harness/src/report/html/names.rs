@@ -6,19 +6,19 @@ use super::{
     super::picture::{Form, Plot, Series},
     ink,
     markup::escape,
-    plot::{BOTTOM, LEFT, LETTER, TOP},
+    plot::{Field, LEFT, LETTER, TOP},
     scale::Scale,
 };
 
 /// How far apart two names stand.
-const LINE: f64 = 13.0;
+pub(super) const LINE: f64 = 13.0;
 /// Points nearer to each other than this share one list of names.
 const CROWD: f64 = 15.0;
 /// From the left edge of a list to its names, for the markers.
 const GUTTER: f64 = 12.0;
 
 /// The names of the lines in a column at their ends, pushed apart where they would touch.
-pub(super) fn at_ends(plot: &Plot, x: &Scale, y: &Scale, right: f64) -> String {
+pub(super) fn at_ends(plot: &Plot, x: &Scale, y: &Scale, field: Field) -> String {
     let mut names: Vec<(&Series, f64, f64)> = plot
         .series
         .iter()
@@ -29,7 +29,7 @@ pub(super) fn at_ends(plot: &Plot, x: &Scale, y: &Scale, right: f64) -> String {
         .collect();
     names.sort_by(|a, b| a.2.total_cmp(&b.2));
     let wanted: Vec<f64> = names.iter().map(|(_, _, y)| *y).collect();
-    let places = spread(&wanted, LINE, TOP, BOTTOM);
+    let places = spread(&wanted, LINE, TOP, field.bottom);
     let mut svg = String::new();
     for ((series, from_x, from_y), place) in names.into_iter().zip(places) {
         let (class, _) = ink::of(&series.transport);
@@ -38,8 +38,8 @@ pub(super) fn at_ends(plot: &Plot, x: &Scale, y: &Scale, right: f64) -> String {
             "<path class=\"lead {class}\" d=\"M{:.1} {from_y:.1}L{:.1} {place:.1}\"/>\
              <text class=\"name {class}\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             from_x + 5.0,
-            right + 7.0,
-            right + 9.0,
+            field.right + 7.0,
+            field.right + 9.0,
             place + 4.0,
             escape(&series.name)
         );
@@ -141,7 +141,7 @@ fn edges(plot: &Plot, x: &Scale, y: &Scale) -> Vec<Area> {
 
 /// The names of single points. Each stands at the nearest free place around its point; points that crowd together share a
 /// list, in their order from top to bottom, with a line to the crowd.
-pub(super) fn beside(plot: &Plot, x: &Scale, y: &Scale, right: f64) -> String {
+pub(super) fn beside(plot: &Plot, x: &Scale, y: &Scale, field: Field) -> String {
     let points: Vec<Named<'_>> = plot
         .series
         .iter()
@@ -159,7 +159,7 @@ pub(super) fn beside(plot: &Plot, x: &Scale, y: &Scale, right: f64) -> String {
         let longest = crowd.iter().map(|at| at.name.chars().count()).max().unwrap_or(0) as f64;
         let gutter = if crowd.len() > 1 { GUTTER } else { 0.0 };
         let (width, height) = (longest * LETTER + gutter, LINE * crowd.len() as f64);
-        let free = |taken: &[Area]| nearest_free(&crowd, width, height, right, taken);
+        let free = |taken: &[Area]| nearest_free(&crowd, width, height, field, taken);
         // Better across an edge than nowhere, and better over a point than without a name.
         let place = free(&[taken.as_slice(), &edges].concat()).or_else(|| free(&taken));
         let Some((area, far)) = place.or_else(|| free(&[])) else { continue };
@@ -222,7 +222,7 @@ fn nearest_free(
     crowd: &[Named<'_>],
     width: f64,
     height: f64,
-    right: f64,
+    field: Field,
     taken: &[Area],
 ) -> Option<(Area, bool)> {
     const TURNS: usize = 24;
@@ -239,9 +239,9 @@ fn nearest_free(
             let top = y + dy * distance - height * (1.0 - dy) / 2.0;
             let area = Area { left, top, right: left + width, bottom: top + height };
             let inside = area.left >= LEFT + 2.0
-                && area.right <= right
+                && area.right <= field.right
                 && area.top >= TOP - 10.0
-                && area.bottom <= BOTTOM;
+                && area.bottom <= field.bottom;
             (inside && !taken.iter().any(|other| other.meets(&area))).then_some((area, ring > 0))
         })
     })
@@ -278,7 +278,8 @@ mod tests {
             .map(|n| at(360.0 - f64::from(n) * 4.0, 40.0 + f64::from(n % 3) * 6.0))
             .collect();
         let taken: Vec<Area> = points.iter().map(Named::mark).collect();
-        let (area, far) = nearest_free(&points, 140.0, 156.0, 386.0, &taken).unwrap();
+        let field = Field { right: 386.0, bottom: 268.0 };
+        let (area, far) = nearest_free(&points, 140.0, 156.0, field, &taken).unwrap();
         assert!(far && !taken.iter().any(|other| other.meets(&area)));
     }
 }

@@ -14,10 +14,26 @@ use super::{
 const WIDTH: f64 = 400.0;
 const HEIGHT: f64 = 310.0;
 pub(super) const TOP: f64 = 26.0;
-pub(super) const BOTTOM: f64 = HEIGHT - 42.0;
+/// Below the field: figures, and what they are of.
+const FOOT: f64 = 42.0;
 pub(super) const LEFT: f64 = 60.0;
 /// How wide a letter of a name is at the size of the style sheet, at most.
 pub(super) const LETTER: f64 = 7.0;
+
+/// Where the field of a plot ends, which begins at `LEFT` and `TOP`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    pub(super) right: f64,
+    pub(super) bottom: f64,
+}
+
+/// How high a panel is: one with more names than it has room for grows.
+fn height(plot: &Plot, at_ends: bool) -> f64 {
+    let names = plot.series.iter().filter(|series| !series.name.is_empty()).count();
+    // At the ends of curves they stand in one column; beside points, each keeps others away on all sides.
+    let (fit, each) = if at_ends { (18, names::LINE) } else { (12, 2.0 * names::LINE) };
+    HEIGHT + each * names.saturating_sub(fit) as f64
+}
 
 /// Draws `plot` as one SVG with this id.
 pub(super) fn draw(plot: &Plot, id: &str, picture: &str) -> String {
@@ -25,12 +41,14 @@ pub(super) fn draw(plot: &Plot, id: &str, picture: &str) -> String {
     let longest =
         plot.series.iter().map(|series| series.name.chars().count()).max().unwrap_or(0) as f64;
     let right = if named { WIDTH - longest * LETTER - 16.0 } else { WIDTH - 14.0 };
-    let x = Scale::new(plot.x, LEFT, right);
-    let y = Scale::new(plot.y, BOTTOM, TOP);
-    let mut svg = frame(id, picture, &plot.title, &words(plot), HEIGHT);
+    let height = height(plot, named);
+    let field = Field { right, bottom: height - FOOT };
+    let x = Scale::new(plot.x, LEFT, field.right);
+    let y = Scale::new(plot.y, field.bottom, TOP);
+    let mut svg = frame(id, picture, &plot.title, &words(plot), height);
     let used: Vec<f64> =
         plot.series.iter().flat_map(|series| series.points.iter().map(|point| point.x)).collect();
-    svg += &axes(plot, &x, &y, &used, right);
+    svg += &axes(plot, &x, &y, &used, field);
     for series in &plot.series {
         svg += &band(series, &x, &y);
     }
@@ -38,9 +56,9 @@ pub(super) fn draw(plot: &Plot, id: &str, picture: &str) -> String {
         svg += &line(series, &x, &y);
     }
     svg += &if named {
-        names::at_ends(plot, &x, &y, right)
+        names::at_ends(plot, &x, &y, field)
     } else {
-        names::beside(plot, &x, &y, right)
+        names::beside(plot, &x, &y, field)
     };
     svg + "</svg>\n</div>\n"
 }
@@ -73,7 +91,8 @@ fn words(plot: &Plot) -> String {
     )
 }
 
-fn axes(plot: &Plot, x: &Scale, y: &Scale, used: &[f64], right: f64) -> String {
+fn axes(plot: &Plot, x: &Scale, y: &Scale, used: &[f64], field: Field) -> String {
+    let Field { right, bottom } = field;
     let mut svg = String::new();
     for (value, word) in y.ticks(&[]) {
         let place = y.place(value);
@@ -88,7 +107,7 @@ fn axes(plot: &Plot, x: &Scale, y: &Scale, used: &[f64], right: f64) -> String {
     let mut free = f64::NEG_INFINITY;
     for (value, word) in x.ticks(used) {
         let place = x.place(value);
-        let _ = writeln!(svg, "<path class=\"grid\" d=\"M{place:.1} {TOP}V{BOTTOM}\"/>");
+        let _ = writeln!(svg, "<path class=\"grid\" d=\"M{place:.1} {TOP}V{bottom:.1}\"/>");
         let half = word.chars().count() as f64 * LETTER / 2.0;
         // A figure that would touch the one before it is left out; its line stays.
         if place - half > free {
@@ -96,7 +115,7 @@ fn axes(plot: &Plot, x: &Scale, y: &Scale, used: &[f64], right: f64) -> String {
             let _ = writeln!(
                 svg,
                 "<text class=\"tick\" x=\"{place:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{word}</text>",
-                BOTTOM + 16.0
+                bottom + 16.0
             );
         }
     }
@@ -109,7 +128,7 @@ fn axes(plot: &Plot, x: &Scale, y: &Scale, used: &[f64], right: f64) -> String {
         "<text class=\"axis\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
          <text class=\"axis\" x=\"0\" y=\"11\">{}, {better}</text>",
         f64::midpoint(LEFT, right),
-        HEIGHT - 8.0,
+        bottom + FOOT - 8.0,
         escape(plot.x.title),
         escape(plot.y.title)
     );

@@ -14,7 +14,8 @@ const ROW: f64 = 17.0;
 const TOP: f64 = 10.0;
 /// Where the axis begins, at least.
 const LEFT: f64 = 132.0;
-const RIGHT: f64 = 384.0;
+/// Where it ends: a word below its end needs room as well.
+const RIGHT: f64 = 374.0;
 /// Width of a letter beside the axis, and of one of a name, at most.
 const TICK_LETTER: f64 = 6.5;
 const NAME_LETTER: f64 = 7.0;
