@@ -201,7 +201,7 @@ fn write_on(mut writer: Writer, random: &mut Random, seen: &Seen) {
 
 #[test]
 fn a_process_that_scribbles_at_full_speed_gets_nowhere() {
-    let seconds = scaled(10);
+    let seconds = scaled(30);
     let mut report = Report::new("T9c", "calls");
     let seen = Seen::default();
     let mut streams = 0u64;

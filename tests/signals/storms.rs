@@ -12,8 +12,8 @@ use crate::{
     turn::alone,
 };
 
-/// Signals for each of two processes, in a CI run: five seconds of them.
-const SIGNALS: u64 = 50_000;
+/// Signals for each of two processes, in a CI run: twenty seconds of them.
+const SIGNALS: u64 = 200_000;
 
 #[test]
 fn ten_thousand_signals_a_second_interrupt_no_call_and_lose_no_byte() {
