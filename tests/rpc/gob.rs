@@ -11,13 +11,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::gob_values::{Data, Everything, check_types, everything, write_types};
 use crate::setup::{Gate, arith, read_all, understand, watched};
 
-fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut stream = Vec::new();
     Encoder::new(&mut stream).encode(value).unwrap();
     stream
 }
 
-fn decode<T: DeserializeOwned>(stream: &[u8]) -> Result<T, String> {
+pub(crate) fn decode<T: DeserializeOwned>(stream: &[u8]) -> Result<T, String> {
     Decoder::new(stream).decode().map(Option::unwrap).map_err(|error| error.to_string())
 }
 
@@ -167,7 +167,7 @@ fn values_nested_too_deep_are_refused() {
 }
 
 /// An unsigned number as gob writes it.
-fn uint(n: usize) -> Vec<u8> {
+pub(crate) fn uint(n: usize) -> Vec<u8> {
     let bytes = n.to_be_bytes();
     let bytes = &bytes[(n.leading_zeros() / 8) as usize..];
     match n {

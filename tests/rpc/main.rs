@@ -2,8 +2,10 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
+mod failures;
 mod giving_up;
 mod gob;
+mod gob_shapes;
 mod gob_values;
 mod hostile;
 mod json;

@@ -4,15 +4,31 @@ use std::collections::BTreeSet;
 
 use serde::de::{self, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
-use super::de::Error;
+use super::{
+    de::Error,
+    types::{self, Kind, TypesReceived},
+};
 
-/// Deserializes to zeros; of a struct the fields in the set, the others being what the type says.
-pub(super) struct Zero<'a>(pub(super) &'a BTreeSet<&'static str>);
+/// Deserializes to zeros.
+#[derive(Clone, Copy)]
+pub(super) struct Zero<'a> {
+    /// Of a struct these fields are zero, and the others what the type says.
+    pub(super) zeros: &'a BTreeSet<&'static str>,
+    /// What was left out, where it was described: whoever takes any type gets the zero of this one.
+    pub(super) of: Option<(&'a TypesReceived, i64)>,
+}
+
+impl<'a> Zero<'a> {
+    /// A zero within this one.
+    fn part(self) -> Zero<'a> {
+        Self { of: None, ..self }
+    }
+}
 
 macro_rules! zeros {
-    ($($method:ident => $visit:ident($zero:expr);)*) => {
+    ($($method:ident => $visit:ident($($zero:expr)?);)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            visitor.$visit($zero)
+            visitor.$visit($($zero)?)
         })*
     };
 }
@@ -38,18 +54,34 @@ impl<'de> de::Deserializer<'de> for Zero<'_> {
         deserialize_string => visit_str("");
         deserialize_bytes => visit_bytes(&[]);
         deserialize_byte_buf => visit_bytes(&[]);
+        deserialize_identifier => visit_str("");
+        deserialize_option => visit_none();
+        deserialize_unit => visit_unit();
+        deserialize_ignored_any => visit_unit();
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_unit()
+        let Some((types, id)) = self.of else {
+            return visitor.visit_unit();
+        };
+        match id {
+            types::BOOL => visitor.visit_bool(false),
+            types::INT => visitor.visit_i64(0),
+            types::UINT => visitor.visit_u64(0),
+            types::FLOAT => visitor.visit_f64(0.0),
+            types::BYTES => visitor.visit_bytes(&[]),
+            types::STRING => visitor.visit_str(""),
+            _ => match types.get(id).map(|definition| &definition.kind) {
+                Ok(Kind::List(_)) => self.deserialize_seq(visitor),
+                Ok(Kind::Map(..)) => self.deserialize_map(visitor),
+                // A pointer or an interface that is nil, and nothing of which the length is another's to choose.
+                _ => visitor.visit_unit(),
+            },
+        }
     }
 
     fn deserialize_char<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
         Err("gob has no characters; take a string or a number".to_owned().into())
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_none()
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -58,10 +90,6 @@ impl<'de> de::Deserializer<'de> for Zero<'_> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_map(Names(self, Vec::new()))
-    }
-
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_unit()
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(
@@ -103,7 +131,7 @@ impl<'de> de::Deserializer<'de> for Zero<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let names = fields.iter().filter(|name| self.0.contains(*name)).copied().collect();
+        let names = fields.iter().filter(|name| self.zeros.contains(*name)).copied().collect();
         visitor.visit_map(Names(self, names))
     }
 
@@ -114,14 +142,6 @@ impl<'de> de::Deserializer<'de> for Zero<'_> {
         _: V,
     ) -> Result<V::Value, Error> {
         Err("gob has no enums; take a string or a number".to_owned().into())
-    }
-
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_str("")
-    }
-
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_unit()
     }
 
     fn is_human_readable(&self) -> bool {
@@ -143,7 +163,7 @@ impl<'de> SeqAccess<'de> for Repeat<'_> {
             return Ok(None);
         }
         self.1 -= 1;
-        seed.deserialize(Zero(self.0.0)).map(Some)
+        seed.deserialize(self.0.part()).map(Some)
     }
 }
 
@@ -164,6 +184,6 @@ impl<'de> MapAccess<'de> for Names<'_> {
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
-        seed.deserialize(Zero(self.0.0))
+        seed.deserialize(self.0.part())
     }
 }

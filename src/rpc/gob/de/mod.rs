@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fmt};
 
 use serde::de::{self, DeserializeOwned, Visitor};
 
-use self::parts::{Elements, Entries, Fields, Next};
+use self::parts::{Current, Elements, Entries, Fields, Next};
 use super::{
     types::{self, Definition, Kind, TypesReceived},
     wire::Reader,
@@ -156,15 +156,12 @@ impl<'a, 'm> Decoder<'a, 'm> {
             _ => match &self.definition()?.kind {
                 Kind::Opaque => drop(self.reader.bytes()?),
                 Kind::Array(element, _) | Kind::List(element) => {
-                    for _ in 0..self.reader.count()? {
-                        self.part(*element)?.skip()?;
-                    }
+                    let count = self.reader.count()?;
+                    self.skip_parts(&[*element], count)?;
                 }
                 Kind::Map(key, value) => {
-                    for _ in 0..self.reader.count()? {
-                        self.part(*key)?.skip()?;
-                        self.part(*value)?.skip()?;
-                    }
+                    let count = self.reader.count()?;
+                    self.skip_parts(&[*key, *value], count)?;
                 }
                 Kind::Struct(members) => {
                     let mut next = 0_usize;
@@ -173,6 +170,16 @@ impl<'a, 'm> Decoder<'a, 'm> {
                     }
                 }
             },
+        }
+        Ok(())
+    }
+
+    /// Reads so many times past values of these types, one after the other.
+    fn skip_parts(&mut self, ids: &[i64], times: usize) -> Result<(), Error> {
+        for _ in 0..times {
+            for id in ids {
+                self.part(*id)?.skip()?;
+            }
         }
         Ok(())
     }
@@ -199,10 +206,8 @@ impl<'a, 'm> Decoder<'a, 'm> {
         let mut elements = Elements { decoder: &mut self, element, left };
         let value = visitor.visit_seq(&mut elements)?;
         // A visitor may be content with less.
-        while elements.left > 0 {
-            elements.left -= 1;
-            elements.decoder.part(element)?.skip()?;
-        }
+        let left = elements.left;
+        self.skip_parts(&[element], left)?;
         Ok(value)
     }
 
@@ -227,7 +232,7 @@ impl<'a, 'm> Decoder<'a, 'm> {
             next: 0,
             state: Next::Sent,
             unknown,
-            current: None,
+            current: Current::Unknown,
             decoder: &mut self,
         };
         let value = visitor.visit_map(&mut fields)?;
@@ -399,7 +404,12 @@ impl<'de> de::Deserializer<'de> for Decoder<'_, '_> {
             Some(Kind::Struct(_)) => self.fields(visitor, &[]),
             Some(Kind::Map(key, value)) => {
                 let left = self.reader.count()?;
-                visitor.visit_map(Entries { decoder: &mut self, key: *key, value: *value, left })
+                let mut entries = Entries { decoder: &mut self, key: *key, value: *value, left };
+                let taken = visitor.visit_map(&mut entries)?;
+                // A visitor may be content with less.
+                let left = entries.left;
+                self.skip_parts(&[*key, *value], left)?;
+                Ok(taken)
             }
             _ => Err(self.mismatch("a map")),
         }

@@ -42,7 +42,7 @@ pub(super) struct Entries<'x, 'a, 'm> {
     pub(super) left: usize,
 }
 
-impl<'de> MapAccess<'de> for Entries<'_, '_, '_> {
+impl<'de> MapAccess<'de> for &mut Entries<'_, '_, '_> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
@@ -69,6 +69,16 @@ pub(super) enum Next {
     LeftOut(usize),
 }
 
+/// The field whose value is asked for next, by its type.
+#[derive(Clone, Copy)]
+pub(super) enum Current {
+    Sent(i64),
+    /// Described, and a zero.
+    LeftOut(i64),
+    /// Never described, and a zero.
+    Unknown,
+}
+
 /// A struct: what was sent, what was left out, and what has to be zero because nothing says otherwise.
 pub(super) struct Fields<'x, 'a, 'm> {
     pub(super) decoder: &'x mut Decoder<'a, 'm>,
@@ -77,8 +87,7 @@ pub(super) struct Fields<'x, 'a, 'm> {
     pub(super) next: usize,
     pub(super) state: Next,
     pub(super) unknown: Vec<&'static str>,
-    // The type of the field whose value comes next; None for a zero.
-    pub(super) current: Option<i64>,
+    pub(super) current: Current,
 }
 
 impl<'de> MapAccess<'de> for &mut Fields<'_, '_, '_> {
@@ -93,19 +102,20 @@ impl<'de> MapAccess<'de> for &mut Fields<'_, '_, '_> {
                 next_field(self.decoder.reader, &mut self.next, self.members.len())?
             {
                 self.sent[index] = true;
-                self.current = Some(self.members[index].id);
+                self.current = Current::Sent(self.members[index].id);
                 return seed.deserialize((*self.members[index].name).into_deserializer()).map(Some);
             }
             self.state = Next::LeftOut(0);
         }
-        self.current = None;
         if let Next::LeftOut(from) = self.state {
             if let Some(index) = (from..self.members.len()).find(|index| !self.sent[*index]) {
                 self.state = Next::LeftOut(index + 1);
+                self.current = Current::LeftOut(self.members[index].id);
                 return seed.deserialize((*self.members[index].name).into_deserializer()).map(Some);
             }
             self.state = Next::LeftOut(self.members.len());
         }
+        self.current = Current::Unknown;
         match self.unknown.pop() {
             Some(name) => seed.deserialize(name.into_deserializer()).map(Some),
             None => Ok(None),
@@ -113,9 +123,11 @@ impl<'de> MapAccess<'de> for &mut Fields<'_, '_, '_> {
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
+        let Decoder { types, zeros, .. } = *self.decoder;
         match self.current {
-            Some(id) => seed.deserialize(self.decoder.part(id)?),
-            None => seed.deserialize(Zero(self.decoder.zeros)),
+            Current::Sent(id) => seed.deserialize(self.decoder.part(id)?),
+            Current::LeftOut(id) => seed.deserialize(Zero { zeros, of: Some((types, id)) }),
+            Current::Unknown => seed.deserialize(Zero { zeros, of: None }),
         }
     }
 }
