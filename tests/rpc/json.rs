@@ -115,6 +115,10 @@ fn params_hold_exactly_one_element() {
         ("\"params\":null,", "jsonrpc: request body missing params"),
         ("\"params\":[],", "params must hold exactly one element, not 0"),
         ("\"params\":[1,2,3],", "params must hold exactly one element, not 3"),
+        (
+            "\"params\":{\"A\":1},",
+            "params: invalid type: map, expected an array with one element at line 1 column 0",
+        ),
     ] {
         assert_eq!(
             answers(&format!("{{\"method\":\"Arith.Wait\",{params}\"id\":1}}")),
@@ -175,4 +179,54 @@ fn an_error_need_not_be_text() {
             }
         }
     });
+}
+
+#[test]
+fn what_is_no_object_ends_the_connection_and_the_client_hears_why() {
+    assert_eq!(answers("[1]"), "");
+    watched("no object", || {
+        let (ours, mut theirs) = against_socket();
+        let client = Client::new(ours, Codec::Json).unwrap();
+        let call = client.start::<_, i64>("A.B", &1);
+        theirs.write_all(b"[1]\n").unwrap();
+        let error = call.wait().unwrap_err();
+        assert!(matches!(error, CallError::Garbage(_)), "{error:?}");
+        assert!(error.to_string().contains("an object was expected, not '['"), "{error}");
+    });
+}
+
+#[test]
+fn nothing_is_no_number() {
+    watched("nothing", || {
+        let (ours, mut theirs) = against_socket();
+        let client = Client::new(ours, Codec::Json).unwrap();
+        let (number, nothing) =
+            (client.start::<_, i64>("A.B", &1), client.start::<_, ()>("A.B", &1));
+        for id in 0..2 {
+            writeln!(theirs, "{{\"id\":{id},\"result\":{{}},\"error\":null}}").unwrap();
+        }
+        let error = number.wait().unwrap_err();
+        assert!(matches!(error, CallError::Decode(_)), "{error:?}");
+        nothing.wait().unwrap();
+    });
+}
+
+#[test]
+fn an_object_a_little_beyond_the_limit_is_refused_though_it_came_at_once() {
+    let (limit, request) = (64, "{\"method\":\"Arith.Nothing\",\"params\":[null],\"id\":1}");
+    assert!(request.len() < limit);
+    let answer = |padding: usize| {
+        let server = Server::with_limits(Limits::default().message(limit));
+        server.register(arith("Arith", &Gate::default().into())).unwrap();
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let serving = thread::spawn(move || server.serve(Connection::from(theirs), Codec::Json));
+        let padded = request.replacen('{', &format!("{{{}", " ".repeat(padding)), 1);
+        ours.write_all(padded.as_bytes()).unwrap();
+        ours.shutdown(Shutdown::Write).unwrap();
+        let answer = read_all(&mut ours).len();
+        serving.join().unwrap();
+        answer
+    };
+    assert!(answer(limit - request.len()) > 0);
+    assert_eq!(answer(limit - request.len() + 1), 0);
 }

@@ -12,3 +12,4 @@ mod json;
 mod meeting;
 mod rules;
 mod setup;
+mod transports;

@@ -1,12 +1,18 @@
 //! What a call is, over every transport and codec.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use ringpipe::rpc::{Bytes, CallError, CallOptions, Completions, Server, Service};
 
 use crate::setup::{
     Args, CODECS, Gate, Quotient, Scene, arith, everywhere, hush, over_every_transport, watched,
 };
+
+/// Longer than anything here takes; a hang is ended before.
+const LONG: Duration = Duration::from_secs(600);
 
 fn server_error<R: std::fmt::Debug>(result: Result<R, CallError>) -> String {
     match result {
@@ -270,6 +276,47 @@ fn completions_announce_each_started_call_once() {
         }
         assert_eq!(done.try_next(), None);
         assert_eq!(done.dropped(), 0);
+    });
+}
+
+#[test]
+fn a_call_is_waited_for_until_a_moment_and_goes_on_after_it() {
+    everywhere(|scene| {
+        let done = Completions::new(8).unwrap();
+        let options = CallOptions::new().completions(&done);
+        let mut call = scene.client.start_with::<_, i64>("Arith.Wait", &7, &options);
+        scene.gate.wait_for(1);
+        let soon = || Instant::now() + Duration::from_millis(5);
+        assert!(call.wait_until(soon()).is_none());
+        assert_eq!(done.next_until(soon()), None);
+        assert!(!call.is_complete());
+        std::thread::scope(|threads| {
+            let announced = threads.spawn(|| done.next_until(Instant::now() + LONG));
+            scene.gate.open();
+            assert_eq!(announced.join().unwrap(), Some(call.id()));
+        });
+        assert!(call.is_complete());
+        assert_eq!(call.wait_until(Instant::now() + LONG).unwrap().unwrap(), 7);
+        // A result is handed out once, however it is asked for.
+        assert!(call.wait_until(Instant::now() + LONG).is_none());
+        assert!(call.poll().is_none());
+        let error = call.wait().unwrap_err();
+        assert!(matches!(error, CallError::ShutDown), "{error:?}");
+    });
+}
+
+#[test]
+fn a_call_that_never_began_is_announced_like_any_other() {
+    everywhere(|scene| {
+        let (client, serving) = scene.another();
+        client.close().unwrap();
+        let done = Completions::new(1).unwrap();
+        let options = CallOptions::new().completions(&done);
+        let call = client.start_with::<_, i64>("Arith.Wait", &7, &options);
+        assert_eq!(done.next(), call.id());
+        assert!(matches!(call.wait().unwrap_err(), CallError::ShutDown));
+        drop(client);
+        serving.join().unwrap();
     });
 }
 

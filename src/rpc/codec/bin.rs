@@ -206,6 +206,7 @@ mod tests {
             assert!(rest.is_empty());
         }
         assert_eq!(take_varint(&mut &[0xff; 20][..]), None);
+        assert_eq!(take_varint(&mut &[0x80; 20][..]), None, "zeros without end");
         assert_eq!(take_varint(&mut &[0x80][..]), None);
     }
 
