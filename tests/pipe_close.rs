@@ -15,7 +15,9 @@ use std::{
 };
 
 use common::watchdog;
-use ringpipe::{Error, PipeReader, PipeWriter, ReadEnd, WriteEnd, pipe, pipe::WriterPanicked};
+use ringpipe::{
+    Error, PipeReader, PipeWriter, ReadEnd, WriteEnd, error::Cause, pipe, pipe::WriterPanicked,
+};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -373,4 +375,68 @@ fn an_error_may_use_the_pipe_while_it_is_shown_and_dropped() {
         assert_eq!(answer(reader.read(&mut [0])), Answer::Closed);
         assert!(!format!("{reader:?}").is_empty());
     });
+}
+
+#[test]
+fn every_error_tells_its_kind_its_words_and_what_lies_behind_it() {
+    let reason = || Error::ClosedWith(Cause::new(Reason(7)));
+    let disk = || Error::ClosedWith(Cause::new(io::Error::new(ErrorKind::StorageFull, "disk")));
+    let interrupted = || Error::ClosedWith(Cause::new(io::Error::from(ErrorKind::Interrupted)));
+    let mut told = 0;
+    for (error, kind, words) in [
+        (Error::Closed, ErrorKind::BrokenPipe, "read/write on closed pipe"),
+        (reason(), ErrorKind::Other, "reason 7"),
+        (disk(), ErrorKind::StorageFull, "disk"),
+        // Everybody tries again after `Interrupted`.
+        (interrupted(), ErrorKind::Other, "operation interrupted"),
+        (
+            Error::PeerDied { unconsumed: None },
+            ErrorKind::UnexpectedEof,
+            "the writing process died before it closed the stream",
+        ),
+        (
+            Error::PeerDied { unconsumed: Some(9) },
+            ErrorKind::BrokenPipe,
+            "the reading process died with 9 bytes not consumed",
+        ),
+        (Error::Timeout, ErrorKind::TimedOut, "the deadline passed"),
+        (Error::Deadlock("all wait".into()), ErrorKind::Deadlock, "all wait"),
+        (
+            Error::Corrupt("a position"),
+            ErrorKind::InvalidData,
+            "the peer corrupted the shared memory: a position",
+        ),
+        (Error::Refused("version 2".into()), ErrorKind::InvalidData, "version 2"),
+        (
+            Error::Capacity { asked: 5000, nearest: 8192 },
+            ErrorKind::InvalidInput,
+            "capacity 5000 is not a power of two from 4096 to 1073741824; the nearest that works is 8192",
+        ),
+        (Error::Invalid("an empty path".into()), ErrorKind::InvalidInput, "an empty path"),
+        (
+            Error::Forked,
+            ErrorKind::Unsupported,
+            "this end belongs to the process before fork; create or connect a new one in the child",
+        ),
+        (Error::Unsupported("no futex".into()), ErrorKind::Unsupported, "no futex"),
+    ] {
+        assert_eq!(error.kind(), kind, "{words}");
+        assert_eq!(error.to_string(), words);
+        let behind = std::error::Error::source(&error).map(ToString::to_string);
+        let is_closers = matches!(error, Error::ClosedWith(_));
+        assert_eq!(behind.as_deref(), is_closers.then_some(words), "{words}");
+        // With `?` it becomes an I/O error, which keeps all of that.
+        let wrapped = io::Error::from(error);
+        assert_eq!((wrapped.kind(), wrapped.to_string().as_str()), (kind, words));
+        assert_eq!(Error::of(&wrapped).map(Error::kind), Some(kind));
+        assert!(is_closers || Error::cause::<Reason>(&wrapped).is_none());
+        told += 1;
+    }
+    assert_eq!(told, 14);
+    // What the system says of its own code stands behind what was being done.
+    let code = 2;
+    let system = io::Error::from_raw_os_error(code);
+    let error = Error::Os { doing: "opening x".into(), code };
+    assert_eq!(error.kind(), system.kind());
+    assert_eq!(error.to_string(), format!("opening x: {system}"));
 }

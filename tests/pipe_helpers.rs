@@ -13,7 +13,7 @@ use std::{
 
 use common::watchdog;
 use ringpipe::{
-    Error, ReadEnd, WriteEnd,
+    Error, Gate, ReadEnd, WriteEnd,
     pipe::{self, Duplex, MultiWriter, WriterPanicked, duplex, pipe, scope, tee},
 };
 
@@ -300,10 +300,12 @@ fn a_side_of_a_duplex_closes_and_times_out_as_one() {
             ErrorKind::BrokenPipe
         );
 
-        let (a, b) = duplex();
+        let (a, mut b) = duplex();
+        a.reader().close_with_error(Fault(4));
+        let error = b.write(b"x").unwrap_err();
+        assert_eq!(Error::cause(&error), Some(&Fault(4)), "one direction alone");
         b.close();
-        assert_eq!((&a).read(&mut [0]).unwrap(), 0);
-        let (reader, writer) = a.split();
+        let (reader, writer) = duplex().0.split();
         Duplex::new(reader, writer).flush().unwrap();
     });
 }
@@ -335,5 +337,45 @@ fn the_traits_reach_the_same_pipe_as_the_methods() {
     watchdog(LIMIT, || {
         let (reader, writer) = pipe();
         by_traits(reader, writer);
+    });
+}
+
+#[test]
+fn a_gate_gives_an_end_to_many_threads_and_back_again() {
+    watchdog(LIMIT, || {
+        let (reader, writer) = pipe();
+        let (reader, writer) = (Gate::reader(reader), Gate::writer(writer));
+        let taken = thread::scope(|scope| {
+            let readers: Vec<_> = (0..2)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut taken = 0;
+                        let mut buf = [0; 100];
+                        loop {
+                            match (&reader).read(&mut buf).unwrap() {
+                                0 => return taken,
+                                n => taken += n,
+                            }
+                        }
+                    })
+                })
+                .collect();
+            thread::scope(|writers| {
+                for byte in 0..4 {
+                    let mut writer = &writer;
+                    writers.spawn(move || {
+                        writer.write_all(&[byte; 1000]).unwrap();
+                        writer.flush().unwrap();
+                    });
+                }
+            });
+            writer.control().close();
+            readers.into_iter().map(|reader| reader.join().unwrap()).sum::<usize>()
+        });
+        assert_eq!(taken, 4000);
+        assert_eq!(format!("{:?}", reader.control()), "Control { .. }");
+        // The ends themselves are as they were.
+        assert_eq!(writer.into_inner().write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(reader.into_inner().read(&mut [0]).unwrap(), 0);
     });
 }

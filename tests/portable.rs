@@ -6,7 +6,7 @@ mod common;
 use std::{
     env, fs,
     io::{ErrorKind, Read, Write},
-    os::unix::fs::symlink,
+    os::unix::fs::{FileExt, OpenOptionsExt, symlink},
     path::{Path, PathBuf},
     process::{Child, Command},
     thread,
@@ -409,6 +409,144 @@ fn a_live_path_is_not_taken_and_a_foreign_file_not_touched() {
             assert!(path.symlink_metadata().is_ok(), "{name}");
         }
     });
+}
+
+/// The line of an offer and the name of its guest's file, once both are gone with the offer.
+fn left_by_the_dead(path: &Path) -> (String, PathBuf) {
+    let offer = portable::create(path, &small()).unwrap();
+    let line = fs::read_to_string(path).unwrap();
+    assert!(format!("{offer:?}").starts_with("Offer { host: "), "{offer:?}");
+    drop(offer);
+    let nonce = line.split(' ').nth(3).unwrap();
+    let guest = format!("{}.{}", path.display(), &nonce[..16]);
+    (line, guest.into())
+}
+
+/// Writes a file that only this user may touch, as creators do.
+fn leave(path: &Path, content: &str) {
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
+    file.write_all(content.as_bytes()).unwrap();
+}
+
+#[test]
+fn what_a_dead_creator_left_is_told_from_a_live_one_and_taken_over() {
+    watchdog(LIMIT, || {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("meet");
+        let (line, guest) = left_by_the_dead(&path);
+        leave(&path, &line);
+        leave(&guest, "");
+        let error = portable::open(&path, &small()).map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert!(error.to_string().contains(": its creator is gone"), "{error}");
+        assert!(entries(&dir).is_empty(), "whoever finds it out cleans up");
+
+        for content in [line.as_str(), ""] {
+            leave(&path, content);
+            leave(&guest, "");
+            let offer = portable::create(&path, &small()).unwrap();
+            assert_ne!(fs::read_to_string(&path).unwrap(), line);
+            // A file without a line names no guest's.
+            assert_eq!(guest.exists(), content.is_empty());
+            thread::scope(|scope| {
+                let guest = scope.spawn(|| portable::open(&path, &small()).unwrap());
+                offer.accept(None).unwrap().write_all(b"new").unwrap();
+                assert_eq!(std::io::read_to_string(guest.join().unwrap()).unwrap(), "new");
+            });
+            let _ = fs::remove_file(&guest);
+        }
+        assert!(entries(&dir).is_empty());
+    });
+}
+
+#[test]
+fn a_creator_that_has_not_finished_is_waited_for_only_so_long() {
+    watchdog(LIMIT, || {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("meet");
+        let hasty = small().handshake_timeout(Duration::from_millis(5));
+        let open = || portable::open(&path, &hasty).map(drop).unwrap_err();
+        let (line, _) = left_by_the_dead(&path);
+        // Its line is missing, or the file for its guest.
+        for content in ["", &line] {
+            leave(&path, content);
+            assert!(matches!(open(), Error::Timeout), "{content:?}");
+            fs::remove_file(&path).unwrap();
+        }
+        let offer = portable::create(&path, &small()).unwrap();
+        let segment = segment(&path);
+        let file = fs::File::options().write(true).open(&segment).unwrap();
+        let length = file.metadata().unwrap().len();
+        // Its segment has not said that it is complete.
+        file.write_all_at(&[0; 8], 0).unwrap();
+        assert!(matches!(open(), Error::Timeout));
+        // Nor its length, nor its name.
+        file.set_len(length / 2).unwrap();
+        assert!(matches!(open(), Error::Timeout));
+        fs::remove_file(&segment).unwrap();
+        assert!(matches!(open(), Error::Timeout));
+        // Its memory is shorter than it knows by now, so that it must not touch what it mapped.
+        file.set_len(length).unwrap();
+        drop(offer);
+        assert!(entries(&dir).is_empty());
+    });
+}
+
+#[test]
+fn a_creator_that_says_what_cannot_be_is_refused_with_the_reason() {
+    watchdog(LIMIT, || {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("meet");
+        let refusal = || match portable::open(&path, &small()) {
+            Err(Error::Refused(text)) => text.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let (line, _) = left_by_the_dead(&path);
+        let mut words: Vec<_> = line.trim_end().split(' ').collect();
+        let size: usize = words[5].parse().unwrap();
+        let other_size = (size + 1).to_string();
+        words[5] = &other_size;
+        leave(&path, &format!("{}\n", words.join(" ")));
+        assert_eq!(
+            refusal(),
+            format!(
+                "the creator's events take {} bytes and ours {size}: it runs another C library",
+                size + 1
+            )
+        );
+        fs::remove_file(&path).unwrap();
+        leave(&path, &line.replace(" 4096 ", " 5000 "));
+        assert!(refusal().ends_with("the nearest that works is 8192"), "{}", refusal());
+        fs::remove_file(&path).unwrap();
+
+        // A segment of that name that belongs to another offer.
+        let offer = portable::create(&path, &small()).unwrap();
+        let line = fs::read_to_string(&path).unwrap();
+        let nonce = line.split(' ').nth(3).unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        let other = format!("{}{}", &nonce[..16], nonce[16..].chars().rev().collect::<String>());
+        file.write_all_at(line.replace(nonce, &other).as_bytes(), 0).unwrap();
+        assert_eq!(refusal(), "the header in memory is not the one that was announced");
+        drop(offer);
+        assert!(entries(&dir).is_empty());
+    });
+}
+
+#[test]
+fn a_grant_of_memory_that_is_mapped_once_is_a_slice_only_in_one_piece() {
+    let (mut reader, mut writer) = portable::ring(&small()).unwrap();
+    let mut grant = writer.reserve(3000).unwrap();
+    grant.as_mut_slice().unwrap().fill(1);
+    grant.commit(3000).unwrap();
+    reader.read_exact(&mut [0; 3000]).unwrap();
+    let mut grant = writer.reserve(3000).unwrap();
+    assert!(grant.as_mut_slice().is_none(), "it lies around the end of the memory");
+    grant.write_all(&[2; 3000]).unwrap();
+    grant.commit(3000).unwrap();
+    assert_eq!(reader.peek().unwrap().as_slice(), Some(&[2; 1096][..]));
+    reader.read_exact(&mut [0; 3000]).unwrap();
+    assert!(format!("{reader:?} {writer:?}").contains("OwnBell { role: Consumer, .. }"));
 }
 
 #[test]

@@ -148,6 +148,63 @@ fn a_stream_that_ends_inside_a_message_is_an_error() {
 }
 
 #[test]
+fn a_stream_that_ends_inside_a_message_longer_than_the_ring_is_an_error() {
+    let (mut reader, mut writer) =
+        Options::new().capacity(4096).max_message(1 << 20).ring().unwrap();
+    let cut = thread::spawn(move || {
+        writer.write_all(&100_000u32.to_le_bytes()).unwrap();
+        writer.write_all(&[1; 50_000]).unwrap();
+    });
+    let mut buf = vec![0; 100_000];
+    for _ in 0..2 {
+        let error = reader.recv(&mut buf).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
+    }
+    cut.join().unwrap();
+}
+
+#[test]
+fn a_grant_and_a_span_tell_how_much_they_are() {
+    let (mut reader, mut writer) = ringpipe::ring(4096).unwrap();
+    assert_eq!((reader.capacity(), writer.capacity()), (4096, 4096));
+    let grant = writer.reserve(0).unwrap();
+    assert!(grant.is_empty());
+    grant.commit(0).unwrap();
+    let mut grant = writer.reserve(100).unwrap();
+    assert_eq!((grant.len(), grant.is_empty(), grant.filled()), (100, false, 0));
+    assert_eq!(grant.write(&[1; 99]).unwrap(), 99);
+    assert_eq!(grant.write(&[2; 99]).unwrap(), 1, "never more than was reserved");
+    grant.flush().unwrap();
+    assert!(format!("{grant:?}").contains("len: 100, filled: 100"), "{grant:?}");
+    grant.commit(100).unwrap();
+    let span = reader.peek().unwrap();
+    assert_eq!((span.len(), span.is_empty()), (100, false));
+    assert_eq!(format!("{span:?}"), "Span { len: 100, .. }");
+    reader.consume(100);
+    writer.close();
+    assert!(reader.peek().unwrap().is_empty(), "the end of the stream");
+}
+
+#[test]
+fn wishes_for_the_memory_are_never_an_error_and_told_alike_at_both_ends() {
+    for wish in [
+        |options: Options| options.prefault(true),
+        |options: Options| options.huge_pages(true),
+        |options: Options| options.lock(true),
+    ] {
+        let (mut reader, mut writer) = wish(Options::new().capacity(64 << 10)).ring().unwrap();
+        let had = reader.stats().memory;
+        assert_eq!(had, writer.stats().memory);
+        assert!(!had.huge_pages, "the ring is smaller than one of them");
+        let sent = pattern(64 << 10, 1);
+        writer.write_all(&sent).unwrap();
+        let mut got = vec![0; sent.len()];
+        reader.read_exact(&mut got).unwrap();
+        assert!(got == sent);
+    }
+}
+
+#[test]
 fn a_grant_publishes_what_is_committed_and_nothing_else() {
     let (mut reader, mut writer) = ringpipe::ring(4096).unwrap();
     for round in 0..1000usize {

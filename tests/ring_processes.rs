@@ -104,6 +104,62 @@ fn a_reader_handed_to_a_child_gets_what_was_written_before_and_after() {
 }
 
 #[test]
+fn an_end_that_cannot_leave_is_not_handed_over_and_no_child_is_started() {
+    let refusal = |result: Result<Child, Error>| {
+        let error = result.map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        error.to_string()
+    };
+    // Nobody may start it.
+    let child = || Command::new("/nonexistent/child");
+    let ring = || Options::new().capacity(4096).ring().unwrap();
+
+    let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
+    let other = std::thread::spawn(|| Options::new().connect_on(b).unwrap());
+    let (reader, writer) = Options::new().accept_on(a).unwrap().split();
+    for refused in [refusal(reader.hand_to(child())), refusal(writer.hand_to(child()))] {
+        assert_eq!(refused, "an end that is shared with another process cannot be handed over");
+    }
+    drop(other.join().unwrap());
+
+    let (polled, writer) =
+        Options::new().capacity(4096).doorbell(ringpipe::Doorbell::EventFd).ring().unwrap();
+    let polled = polled.pollable().unwrap().into_inner();
+    assert_eq!(
+        refusal(polled.hand_to(child())),
+        "an end that is polled cannot be handed over; use a Stream"
+    );
+    drop(writer);
+
+    let (mut reader, mut writer) = ring();
+    writer.write_all(b"looked at").unwrap();
+    let span = reader.peek().unwrap();
+    assert_eq!(span.as_slice(), Some(&b"looked at"[..]));
+    assert_eq!(
+        refusal(writer.hand_to(child())),
+        "a slice of the ring is in use; drop it before handing an end over"
+    );
+    assert_eq!(span.as_slice(), Some(&b"looked at"[..]));
+    reader.consume(9);
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0, "the end that was not handed over is closed");
+
+    let (reader, writer) = ring();
+    let error = reader.hand_to(child()).map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    drop(writer);
+}
+
+#[test]
+fn a_process_without_an_end_from_its_parent_is_told_so() {
+    for error in
+        [Reader::inherited().map(drop).unwrap_err(), Writer::inherited().map(drop).unwrap_err()]
+    {
+        assert!(matches!(error, Error::Unsupported(_)), "{error:?}");
+        assert!(error.to_string().starts_with("the parent handed over no such end"), "{error}");
+    }
+}
+
+#[test]
 fn an_error_crosses_the_process_border() {
     let (mut reader, writer) = ringpipe::ring(4096).unwrap();
     let child = writer.hand_to(other("fail")).unwrap();

@@ -1,14 +1,17 @@
 //! Streams between two sides that meet over a socket.
 
 use std::{
-    io::{ErrorKind, Read, Write},
-    os::{fd::AsFd, unix::net::UnixStream},
+    io::{ErrorKind, IoSlice, IoSliceMut, Read, Write},
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::net::UnixStream,
+    },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use nix::poll::{PollFd, PollFlags, poll};
-use ringpipe::{Doorbell, Options, Stream};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use ringpipe::{Doorbell, Error, Options, RemoteError, Stream};
 
 fn pair(options: &Options) -> (Stream, Stream) {
     let (a, b) = UnixStream::pair().unwrap();
@@ -108,6 +111,82 @@ fn a_writers_descriptor_is_readable_exactly_while_there_is_room() {
 }
 
 #[test]
+fn scattered_bytes_cross_a_stream_in_order() {
+    let (mut here, mut there) = pair(&Options::new().capacity(4096));
+    let parts = [IoSlice::new(b"one"), IoSlice::new(b""), IoSlice::new(b"two")];
+    assert_eq!(here.write_vectored(&parts).unwrap(), 6);
+    here.flush().unwrap();
+    let (mut first, mut second) = ([0; 2], [0; 4]);
+    let mut parts = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)];
+    assert_eq!(there.read_vectored(&mut parts).unwrap(), 6);
+    assert_eq!((&first, &second), (b"on", b"etwo"));
+}
+
+#[test]
+fn a_stream_made_of_two_ends_of_this_process_knows_no_peer() {
+    let (reader, writer) = Options::new().capacity(4096).ring().unwrap();
+    let mut stream = Stream::from((reader, writer));
+    assert_eq!(stream.peer_credentials(), None);
+    stream.write_all(b"x").unwrap();
+    assert_eq!(stream.reader().try_read(&mut [0; 2]).unwrap(), 1);
+    let shown = format!("{stream:?}");
+    assert!(shown.contains("Areas { capacity: 4096, .. }"), "{shown}");
+}
+
+#[test]
+fn an_end_without_a_descriptor_says_how_to_get_one() {
+    let (reader, writer) = Options::new().capacity(4096).ring().unwrap();
+    for error in
+        [reader.pollable().map(drop).unwrap_err(), writer.pollable().map(drop).unwrap_err()]
+    {
+        assert!(matches!(error, ringpipe::Error::Unsupported(_)));
+        assert_eq!(
+            error.to_string(),
+            "this end has no descriptor; make it with Options::doorbell(Doorbell::EventFd)"
+        );
+    }
+    let (reader, writer) =
+        Options::new().capacity(4096).doorbell(Doorbell::EventFd).ring().unwrap();
+    let reader = reader.pollable().unwrap();
+    assert_eq!(reader.as_raw_fd(), reader.as_fd().as_raw_fd());
+    let (mut reader, mut writer) = (reader.into_inner(), writer.pollable().unwrap().into_inner());
+    writer.write_all(b"as before").unwrap();
+    drop(writer);
+    assert_eq!(std::io::read_to_string(&mut reader).unwrap(), "as before");
+}
+
+#[test]
+fn a_listener_is_polled_for_who_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sock");
+    let listener = ringpipe::Listener::bind(&path).unwrap();
+    assert_eq!(listener.path(), path);
+    assert!(!is_readable(&listener));
+    listener.set_deadline(Some(Instant::now()));
+    assert!(matches!(listener.accept().unwrap_err(), ringpipe::Error::Timeout));
+    listener.set_deadline(None);
+    let connecting = thread::spawn(move || Stream::connect(path).unwrap());
+    assert_eq!(
+        poll(&mut [PollFd::new(listener.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE),
+        Ok(1)
+    );
+    listener.accept().unwrap();
+    connecting.join().unwrap();
+}
+
+#[test]
+fn a_listener_cannot_be_where_no_file_can_be() {
+    for (path, kind) in [
+        ("", ErrorKind::InvalidInput),
+        ("/dev/null/sock", ErrorKind::NotADirectory),
+        ("/nonexistent/sock", ErrorKind::NotFound),
+    ] {
+        let error = ringpipe::Listener::bind(path).unwrap_err();
+        assert_eq!(error.kind(), kind, "{path:?}: {error}");
+    }
+}
+
+#[test]
 fn closing_a_listener_ends_accepting_and_leaves_its_streams_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sock");
@@ -137,4 +216,18 @@ fn closing_a_listener_ends_accepting_and_leaves_its_streams_alone() {
         drop(listener);
         assert!(!path.exists());
     }
+}
+
+#[test]
+fn a_peers_words_are_kept_as_they_came_and_shown_harmless() {
+    let (mut reader, writer) = ringpipe::ring(4096).unwrap();
+    writer.close_with_error(std::io::Error::new(ErrorKind::StorageFull, "full\x1b[2J"));
+    let error = reader.read(&mut [0]).unwrap_err();
+    let Some(Error::ClosedWith(cause)) = Error::of(&error) else { panic!("{error:?}") };
+    assert_eq!(cause.kind(), ErrorKind::StorageFull);
+    let shown = format!("{cause:?}");
+    assert!(shown.starts_with("Cause { kind: StorageFull, error: RemoteError {"), "{shown}");
+    let told: &RemoteError = Error::cause(&error).unwrap();
+    assert_eq!((told.kind(), told.text()), (ErrorKind::StorageFull, "full\x1b[2J"));
+    assert_eq!(told.to_string(), "full\\u{1b}[2J");
 }

@@ -130,6 +130,7 @@ impl Default for Side {
     }
 }
 
+#[cfg(loom)]
 impl Default for Bells {
     fn default() -> Self {
         Self { consumer: Padded(FutexWord::new(0)), producer: Padded(FutexWord::new(0)) }
