@@ -205,6 +205,20 @@ fn a_dead_reader_is_told_with_the_bytes_it_never_consumed() {
 }
 
 #[test]
+fn finish_tells_of_a_reader_that_died_before_it_had_read_everything() {
+    let (reader, mut writer) = ringpipe::ring(4096).unwrap();
+    let mut child = reader.hand_to(other("read-some-and-abort")).unwrap();
+    writer.write_all(&[7; 1000]).unwrap();
+    let error = writer.finish().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    assert!(
+        matches!(Error::of(&error), Some(Error::PeerDied { unconsumed: Some(900) })),
+        "{error:?}"
+    );
+    assert!(!child.wait().unwrap().success());
+}
+
+#[test]
 fn unrelated_processes_meet_at_a_path_and_echo() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("echo.sock");

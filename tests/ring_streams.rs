@@ -175,6 +175,27 @@ fn a_listener_is_polled_for_who_comes() {
 }
 
 #[test]
+fn threads_that_accept_together_share_who_comes() {
+    const EACH: usize = 20;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sock");
+    let listener = Options::new().capacity(4096).bind(&path).unwrap();
+    thread::scope(|threads| {
+        for _ in 0..3 {
+            threads.spawn(|| {
+                for _ in 0..EACH {
+                    listener.accept().unwrap().write_all(b"you").unwrap();
+                }
+            });
+        }
+        for _ in 0..3 * EACH {
+            let text = std::io::read_to_string(Stream::connect(&path).unwrap()).unwrap();
+            assert_eq!(text, "you");
+        }
+    });
+}
+
+#[test]
 fn a_listener_cannot_be_where_no_file_can_be() {
     for (path, kind) in [
         ("", ErrorKind::InvalidInput),

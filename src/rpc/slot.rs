@@ -212,6 +212,18 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_that_ran_out_leaves_the_slot_as_it_was() {
+        let slot = Slot::default();
+        let soon = || Instant::now() + std::time::Duration::from_millis(1);
+        assert_eq!(slot.wait_until(soon()), None);
+        // Who is only to look up goes on waiting.
+        slot.nudge();
+        assert_eq!(slot.wait_until(soon()), None);
+        assert_eq!(slot.complete(1), Ok(()));
+        assert_eq!(slot.wait_until(Instant::now()), Some(1));
+    }
+
+    #[test]
     fn a_result_wins_over_a_nudge_and_a_nudge_is_not_lost() {
         let slot = Slot::new();
         slot.nudge();

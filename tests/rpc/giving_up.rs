@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ringpipe::rpc::{Bytes, Call, CallError, CallOptions, Cancel, Client, Codec, Connection};
+use ringpipe::rpc::{
+    Bytes, Call, CallError, CallOptions, Cancel, Client, Codec, Completions, Connection,
+};
 
 use crate::setup::{
     Args, Bare, Transport, against_bare, everywhere, hush, over_every_transport, read_all,
@@ -40,6 +42,32 @@ fn a_deadline_ends_the_call_and_not_the_connection() {
         scene.gate.open();
         until(|| scene.client.dropped_replies() == 2);
         assert_eq!(scene.multiply(2, 3), 6);
+    });
+}
+
+#[test]
+fn a_deadline_ends_a_started_call_that_nobody_waits_for() {
+    everywhere(|scene| {
+        let done = Completions::new(8).unwrap();
+        let options = CallOptions::new().timeout(Duration::from_millis(10)).completions(&done);
+        let mut call = scene.client.start_with::<_, i64>("Arith.Wait", &1, &options);
+        assert_eq!(done.next(), call.id());
+        assert!(matches!(call.poll().unwrap().unwrap_err(), CallError::Deadline));
+        assert_eq!(scene.client.pending(), 0);
+    });
+}
+
+#[test]
+fn a_started_call_that_cannot_be_written_tells_when_it_is_waited_for() {
+    everywhere(|scene| {
+        let (client, serving) = scene.another_within(1000);
+        let large = Bytes::from(vec![1; 2000]);
+        let call = client.start::<_, Bytes>("Arith.Echo", &large);
+        assert!(call.is_complete());
+        assert!(matches!(call.wait().unwrap_err(), CallError::Encode(_)));
+        client.call::<_, ()>("Arith.Nothing", &()).unwrap();
+        drop(client);
+        serving.join().unwrap();
     });
 }
 

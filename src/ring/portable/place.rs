@@ -307,6 +307,7 @@ mod tests {
             good.replace("portable 1", "portable 2"),
             good.replacen(char::is_numeric, "x", 2),
             good.replace("4096", "many"),
+            good.replacen("portable 1 ", "portable 1 00", 1),
             format!("{good}{good}"),
             "precious".to_owned(),
         ] {

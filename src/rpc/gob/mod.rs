@@ -3,8 +3,9 @@
 //! Fields match by name; those one side does not know are ignored or zero, as in Go. Supported are booleans, signed and
 //! unsigned integers, floats, strings, bytes ([`Bytes`](super::Bytes), or a `Vec<u8>` that is not empty), lists, arrays and
 //! tuples of one type, maps, and structs of these. A `None` and an empty list are left out, so a `Some` of a zero comes back
-//! as `None`. Enums, characters, 128-bit integers, Go's interfaces, complex numbers and types that write themselves are
-//! errors that say so; where such a Go field is not wanted, it is read past.
+//! as `None`; where any type is taken, as by `#[serde(flatten)]`, both come back as the zero of the type that was described.
+//! Enums, characters, 128-bit integers, Go's interfaces, complex numbers and types that write themselves are errors that
+//! say so; where such a Go field is not wanted, it is read past.
 //!
 //! ```
 //! use ringpipe::rpc::gob::{Decoder, Encoder};

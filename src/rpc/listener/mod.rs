@@ -313,3 +313,44 @@ impl From<Closed> for io::Error {
         Self::new(io::ErrorKind::NotConnected, closed)
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use nix::errno::Errno;
+
+    #[test]
+    fn only_what_no_later_client_can_mend_ends_accepting() {
+        let name = |error: &io::Error| match classify(error) {
+            Trouble::Wait => "wait",
+            Trouble::OfThisClient => "of this client",
+            Trouble::Shortage => "shortage",
+            Trouble::Final => "final",
+        };
+        for (errno, trouble) in [
+            (Errno::EAGAIN, "wait"),
+            (Errno::EINTR, "of this client"),
+            (Errno::ECONNABORTED, "of this client"),
+            (Errno::EPROTO, "of this client"),
+            (Errno::ENETDOWN, "of this client"),
+            (Errno::EMFILE, "shortage"),
+            (Errno::ENFILE, "shortage"),
+            (Errno::ENOBUFS, "shortage"),
+            (Errno::ENOMEM, "shortage"),
+            (Errno::EBADF, "final"),
+            (Errno::EOPNOTSUPP, "final"),
+        ] {
+            assert_eq!(name(&errno.into()), trouble, "{errno}");
+        }
+        assert_eq!(name(&io::Error::other("not of the system")), "final");
+    }
+
+    #[test]
+    fn a_shortage_is_waited_out_unless_the_listener_is_closed() {
+        let listener = Listener::bind(&"tcp:127.0.0.1:0".parse().unwrap()).unwrap();
+        listener.wait(Some(Duration::from_millis(1))).unwrap();
+        listener.close();
+        listener.wait(Some(Duration::from_secs(60))).unwrap();
+        assert!(Closed::is(&listener.accept().unwrap_err()));
+    }
+}

@@ -17,8 +17,8 @@ use super::{super::lock, session::Session};
 const TICK: Duration = Duration::from_millis(1);
 /// The watch falls asleep after this many ticks without any call.
 const QUIET_TICKS: u32 = 2;
-/// A worker without work goes home after this.
-const IDLE: Duration = Duration::from_secs(2);
+/// A worker without work goes home after this; in the tests below, before they have waited long.
+const IDLE: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 2000 });
 
 pub(super) type Task = Box<dyn FnOnce() + Send>;
 
@@ -250,5 +250,49 @@ impl Shared {
         for lead in backlog {
             lead();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_worker_without_work_goes_home_and_another_comes_for_the_next_task() {
+        let crew = Crew::new();
+        let (done, told) = mpsc::channel();
+        let mut workers = Vec::new();
+        for round in 0..3 {
+            let done = done.clone();
+            let task: Task = Box::new(move || done.send(thread::current().id()).unwrap());
+            assert!(crew.handle().run(task).is_ok());
+            workers.push(told.recv().unwrap());
+            assert!(!workers[..round].contains(&workers[round]), "the earlier ones are at home");
+            while lock(&crew.0.0.workers).gone.is_empty() {
+                thread::yield_now();
+            }
+            assert_eq!(lock(&crew.0.0.workers).threads.len(), 1, "those at home are forgotten");
+        }
+    }
+
+    #[test]
+    fn a_closed_crew_gives_tasks_back_and_has_done_those_it_took() {
+        let (done, told) = mpsc::channel();
+        let task = |n: u32| -> Task {
+            let done = done.clone();
+            Box::new(move || done.send(n).unwrap())
+        };
+        let crew = Crew::new();
+        for n in 0..20 {
+            assert!(crew.handle().run(task(n)).is_ok());
+        }
+        crew.close();
+        let mut numbers: Vec<_> = told.try_iter().collect();
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..20));
+        let Err(refused) = crew.handle().run(task(20)) else { panic!("it has nobody to do it") };
+        refused();
+        assert_eq!(told.recv(), Ok(20));
     }
 }
