@@ -511,7 +511,7 @@ impl Controlled for End {
             // The last word may be out already, and only this side's waiting for the peer's goes on.
             if matches!(*last_word, LastWord::Unsaid) {
                 // ORDER(E7): pairs with `may_publish` and with the fence after `published`.
-                if !cfg!(mutant = "no_fence_in_close") && !self.fences.before_second_look() {
+                if !cfg!(mutant = "no_fence_in_close") && !self.fences.before_second_look_here() {
                     full_fence();
                 }
                 *last_word = if self.is_publishing() && !cfg!(mutant = "state_before_last_bytes") {

@@ -13,6 +13,7 @@ use std::{
 use super::{
     Options, Reader, Writer,
     core::{Areas, areas::Role, header::Header},
+    doorbell::pollable::Doorbell,
     end::End,
     meet::{Handover, receive_handover, send_handover},
     memory::compact,
@@ -182,7 +183,7 @@ fn inherit(variable: &str, options: &Options) -> Result<(Areas, Handover, Arc<Li
     let (handover, file, pidfd) = receive_handover(&socket, deadline)?;
     let areas = compact::open(file.as_fd(), handover.header.capacity as usize)?;
     areas.presence().go();
-    if handover.fences == Fences::Sleeper && Fences::offer() != Fences::Sleeper {
+    if handover.fences == Fences::Sleeper && Fences::offer(Doorbell::Futex) != Fences::Sleeper {
         return Err(Error::Unsupported(
             "the ring was made for membarrier, which this process may not call".into(),
         ));

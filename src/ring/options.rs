@@ -146,7 +146,7 @@ impl Options {
         let (areas, file) = compact::create(self.capacity)?;
         let file = Arc::new(file);
         let areas = Arc::new(areas);
-        let fences = Fences::offer();
+        let fences = Fences::offer(self.doorbell);
         let mut reader = Reader::new(areas.clone(), self, fences, 0);
         let mut writer = Writer::new(areas, self, fences, 0, 0);
         for (end, other) in [(&reader.end, &writer.end), (&writer.end, &reader.end)] {

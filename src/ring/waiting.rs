@@ -7,7 +7,7 @@ use super::{
     doorbell::Woke,
     end::{End, attention},
     stats::Stats,
-    wait::{DOZE, Fences, Looked, Notifier, Patience, Sleeper, Wait},
+    wait::{DOZE, Fences, Looked, Notifier, Patience, SETTLE, Sleeper, Wait},
 };
 use crate::{error::Error, sys::clock::Moment};
 
@@ -148,10 +148,14 @@ impl Waiting {
         mut ready: impl FnMut() -> bool,
     ) -> Waited {
         let mut modest = want.at_best == want.at_least;
+        // The models' `membarrier` reaches everybody.
+        let sure = end.fences() == Fences::Both || cfg!(loom);
+        let mut settled = sure;
         loop {
             let limit = end.limit(start);
             let slice = end.look_for_death().then_some(SLICE).into_iter();
-            let slice = slice.chain((!modest).then_some(HOPE)).min();
+            let slice =
+                slice.chain((!modest).then_some(HOPE)).chain((!settled).then_some(SETTLE)).min();
             let until =
                 limit.into_iter().chain(slice.map(|slice| Moment::now().after(slice))).min();
             let position = if modest { want.at_least } else { want.at_best };
@@ -167,9 +171,12 @@ impl Waiting {
                 || awake() || end.limit(start) != limit,
             );
             match woke {
-                Woke::LookAgain => self.stats.wakes_received += 1,
+                Woke::LookAgain => {
+                    self.stats.wakes_received += 1;
+                    settled = sure;
+                }
                 Woke::DeadlinePassed if until == limit => return Waited::TimeIsUp,
-                Woke::DeadlinePassed => {}
+                Woke::DeadlinePassed => settled |= slice >= Some(SETTLE),
                 Woke::Unavailable => std::thread::sleep(DOZE),
             }
             if awake() {

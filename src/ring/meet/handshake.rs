@@ -120,6 +120,7 @@ struct Own {
     producer: ProducerFiles,
     consumer: ConsumerFile,
     lights: Option<[Light; 2]>,
+    fences: Fences,
     fds: Vec<OwnedFd>,
 }
 
@@ -132,6 +133,7 @@ impl Own {
             producer,
             consumer,
             lights: None,
+            fences: Fences::offer(options.doorbell),
             fds: vec![producer_fd, bells_fd, consumer_fd],
         };
         if options.doorbell == Doorbell::EventFd {
@@ -145,7 +147,7 @@ impl Own {
     }
 
     fn offer(&self) -> Offer {
-        Offer { header: self.producer.header, fences: Fences::offer() }
+        Offer { header: self.producer.header, fences: self.fences }
     }
 
     fn send(
@@ -209,7 +211,7 @@ fn stream(socket: UnixStream, own: Own, peer: Peer, options: &Options) -> Stream
     for areas in [&outgoing, &incoming] {
         areas.presence().go();
     }
-    let fences = Fences::offer().agree(peer.fences);
+    let fences = own.fences.agree(peer.fences);
     let mut reader = Reader::new(incoming, options, fences, 0);
     let mut writer = Writer::new(outgoing, options, fences, 0, 0);
     if let Some([for_reader, for_writer]) = peer.switches {

@@ -5,7 +5,7 @@ use std::{io::Write, sync::Arc};
 use super::{ALL, beside, ends, expect, explore, let_time_pass, preemptions, write};
 use crate::{
     ring::{
-        Options, Reader, Wait,
+        Doorbell, Options, Reader, Wait,
         core::layout::{PARKED, Side},
         wait::{Fences, Notifier, Sleeper},
     },
@@ -117,7 +117,7 @@ fn bytes_wake_a_reader_that_needs_several_of_them() {
 #[test]
 fn the_bell_rings_for_what_this_sleep_waits_for_and_not_the_last() {
     explore(ALL, || {
-        let fences = Fences::offer();
+        let fences = Fences::offer(Doorbell::Futex);
         let sleeping = Arc::new(Side::default());
         let seen = sleeping.clone();
         // The first sleep waits for one byte, the second for three.

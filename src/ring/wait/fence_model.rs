@@ -26,9 +26,21 @@ enum Rule {
     As(Fences),
     /// The sleeper fences for both, or asks the publisher to, and takes it back, whenever it likes.
     Asking(Fault),
+    /// The same, where the kernel leaves the publisher out, and the first part of a sleep lasts until what was under way has
+    /// come.
+    Unheard(Patience),
     PublisherOnly,
     SleeperOnly,
     Nobody,
+}
+
+/// Whether a sleeper that nobody may have seen looks again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    SleepsInTwoParts,
+    /// What the first part was for is forgotten before the second.
+    TakesItBackBetween,
+    SleepsForGood,
 }
 
 /// What is left out of the asking.
@@ -71,6 +83,10 @@ struct Sleeper {
     listened: u8,
     seen: u8,
     asking: bool,
+    /// The publisher's stores that were on their way when this sleep began, and whether all of them have come in its first
+    /// part.
+    on_their_way: u8,
+    settled: bool,
 }
 
 impl Machine {
@@ -86,6 +102,9 @@ impl Machine {
     fn drain_one(&mut self, cpu: usize) {
         let (at, value) = self.buffers[cpu].remove(0);
         self.memory[at] = value;
+        if cpu == 0 {
+            self.sleeper.on_their_way = self.sleeper.on_their_way.saturating_sub(1);
+        }
     }
 
     fn drain(&mut self, cpu: usize) {
@@ -109,14 +128,19 @@ impl Machine {
             }
             2 => own.parked = self.load(0, Word::Parked),
             3 => {
-                let fences =
-                    matches!(rule, Rule::Asking(fault) if fault != Fault::PublisherDoesNotFence);
+                let fences = match rule {
+                    Rule::Asking(fault) => fault != Fault::PublisherDoesNotFence,
+                    rule => matches!(rule, Rule::Unheard(_)),
+                };
                 if own.parked != 0 && fences {
                     self.drain(0);
                 }
             }
             4 => {
-                let looks = matches!(rule, Rule::Asking(fault) if fault != Fault::PublisherDoesNotLookAgain);
+                let looks = match rule {
+                    Rule::Asking(fault) => fault != Fault::PublisherDoesNotLookAgain,
+                    rule => matches!(rule, Rule::Unheard(_)),
+                };
                 if own.parked != 0 && looks {
                     own.parked = self.load(0, Word::Parked);
                 }
@@ -166,6 +190,7 @@ impl Machine {
                 Rule::Asking(fault) if own.asking || fault == Fault::SleeperNeverWasHeard => {
                     self.drain(1);
                 }
+                Rule::Unheard(_) => self.drain(1),
                 // The call fences this processor and every other one, at whatever step that is.
                 Rule::As(Fences::Sleeper) | Rule::Asking(_) => {
                     (0..2).for_each(|cpu| self.drain(cpu))
@@ -175,22 +200,33 @@ impl Machine {
             4 => {
                 own.seen = self.load(1, Word::Pos);
                 if own.seen > own.consumed {
-                    next = 6;
+                    next = 7;
                 }
             }
             5 => {
                 // The kernel compares under its lock; a system call drains the buffer.
                 self.drain(1);
-                if self.doorbell == own.listened {
+                own.on_their_way = self.buffers[0].len() as u8;
+            }
+            6 if self.doorbell == own.listened => {
+                let two_parts =
+                    matches!(rule, Rule::Unheard(patience) if patience != Patience::SleepsForGood);
+                if !two_parts || own.settled || own.on_their_way > 0 {
                     return false;
                 }
+                // The first part is over.
+                own.settled = true;
+                own.asking = rule == Rule::Unheard(Patience::SleepsInTwoParts);
+                self.store(1, Word::Parked, if own.asking { ASKING } else { 0 });
+                next = 1;
             }
-            6 => {
-                own.asking = matches!(rule, Rule::Asking(_)) && asks;
+            6 | 7 => {
+                own.asking = matches!(rule, Rule::Asking(_) | Rule::Unheard(_)) && asks;
+                own.settled = false;
                 self.store(1, Word::Parked, if own.asking { ASKING } else { 0 });
                 next = 0;
             }
-            _ => unreachable!("seven steps"),
+            _ => unreachable!("eight steps"),
         }
         own.step = next;
         self.sleeper = own;
@@ -260,6 +296,17 @@ fn every_step_of_the_asking_that_is_missing_loses_one() {
         Fault::SleeperNeverWasHeard,
     ] {
         assert!(explore(Rule::Asking(fault)).1);
+    }
+}
+
+/// What Linux does to a publisher whose CPU has just seen a thread of the same process exit.
+#[test]
+fn a_membarrier_that_does_not_reach_the_publisher_loses_none_of_a_sleep_in_two_parts() {
+    let (states, lost) = explore(Rule::Unheard(Patience::SleepsInTwoParts));
+    println!("unheard: {states} states");
+    assert!(states > 1000 && !lost, "{states} states, lost: {lost}");
+    for patience in [Patience::TakesItBackBetween, Patience::SleepsForGood] {
+        assert!(explore(Rule::Unheard(patience)).1);
     }
 }
 

@@ -42,7 +42,7 @@ mod fences;
 mod park;
 mod spin;
 
-pub(crate) use fences::Fences;
+pub(crate) use fences::{Fences, SETTLE};
 pub(crate) use park::{DOZE, Notifier, Sleeper, ring_for_closing};
 pub use spin::Wait;
 pub(crate) use spin::{Looked, Patience, soon};

@@ -70,7 +70,8 @@ impl Sleeper {
             (false, true) => bell.sleep(listened, deadline),
             (false, false) => doze(bell, listened, deadline),
         };
-        let often = want.wrapping_sub(self.wanted) <= OFTEN;
+        // Who sleeps for long goes on sleeping, and must have been seen by then.
+        let often = woke == Woke::DeadlinePassed || want.wrapping_sub(self.wanted) <= OFTEN;
         self.wanted = want;
         if often && fenced && fences == Fences::Sleeper {
             self.asking = true;

@@ -9,3 +9,8 @@ pub(crate) fn available() -> bool {
 pub(crate) fn barrier() -> bool {
     false
 }
+
+/// As [`barrier`].
+pub(crate) fn barrier_here() -> bool {
+    false
+}

@@ -56,3 +56,8 @@ pub(crate) fn pass() {
         full_fence();
     }
 }
+
+/// The threads of a model are of one process.
+pub(crate) fn barrier_here() -> bool {
+    barrier()
+}
