@@ -35,7 +35,7 @@ pub(crate) fn available() -> bool {
 /// Has every CPU that runs a registered process pass a full fence, this one included. `false` if the kernel refuses, as it may
 /// once a filter was installed.
 ///
-/// Not to be relied upon alone. Linux (6.18, and by its source since 5.10) leaves out a CPU that runs a registered process if
+/// Not to be relied upon alone. Linux (seen on 6.18) leaves out a CPU that runs a registered process if
 /// what ran there just before was a thread of the same process that exited: that clears the CPU's mark, and a switch
 /// between threads of one process does not set it again. `docs/decisions.md` has the measurement.
 pub(crate) fn barrier() -> bool {

@@ -34,7 +34,8 @@ pub enum Doorbell {
     #[default]
     Futex,
     /// Also by `poll`, `epoll` and what is built on them, through [`Pollable`](crate::ring::Pollable): an eventfd while both
-    /// ends are in one process, a socket in its place between processes.
+    /// ends are in one process, a socket in its place between processes. Each message then costs both sides a fence, some ten
+    /// nanoseconds, which rings without descriptors do without.
     EventFd,
 }
 
