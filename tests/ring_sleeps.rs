@@ -29,7 +29,7 @@ use report::{Report, scaled};
 use ringpipe::{Doorbell, Options, Stats, Stream, Wait};
 
 /// Sleeps of each of the cases in a run of CI.
-const SLEEPS: u64 = 130_000;
+const SLEEPS: u64 = 110_000;
 /// Most bytes of one write.
 const MOST: usize = 4;
 /// Most pauses of a writer before it goes on, so that every moment of the reader's falling asleep is met.

@@ -186,7 +186,10 @@ fn a_length_that_flickers_while_messages_are_received_gives_one_of_its_values() 
                     word.store(60, Relaxed);
                 }
             });
-            for _ in 0..100_000 {
+            // Which of the two is seen how often is up to the processors.
+            let mut rounds = 0;
+            while rounds < 100_000 || seen.contains(&0) {
+                rounds += 1;
                 match reader.next_message() {
                     Ok(Some(40)) => seen[0] += 1,
                     Ok(Some(60)) => seen[1] += 1,
@@ -207,7 +210,6 @@ fn a_length_that_flickers_while_messages_are_received_gives_one_of_its_values() 
             assert_eq!((buf[40], hostile.victim_read_pos()), (0xee, 44));
             over.store(true, Relaxed);
         });
-        assert!(seen[0] > 0, "{seen:?}");
     });
 }
 
