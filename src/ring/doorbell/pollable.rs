@@ -106,6 +106,9 @@ impl Light {
 /// Rings that one call of [`Light::clear`] takes back at most.
 const MOST_RINGS: usize = 64;
 
+/// Nobody has the other half any more. The first to find out is told that it was refused, and from then on there is no connection.
+const GONE: [Errno; 4] = [Errno::ECONNREFUSED, Errno::ENOTCONN, Errno::ECONNRESET, Errno::EPIPE];
+
 impl Switch {
     /// One that another process sent: it must be a Unix socket, which can be told not to block.
     pub(crate) fn stranger(fd: OwnedFd) -> Result<Self, Error> {
@@ -126,8 +129,7 @@ impl Switch {
                 let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
                 match send(socket.as_raw_fd(), &[0], flags) {
                     Ok(_) | Err(Errno::EAGAIN) => true,
-                    // Nobody has the other half any more.
-                    Err(e) => [Errno::ECONNREFUSED, Errno::ECONNRESET, Errno::EPIPE].contains(&e),
+                    Err(e) => GONE.contains(&e),
                 }
             }),
         }
@@ -140,5 +142,20 @@ impl AsFd for Light {
             Self::Event(event) => event.as_fd(),
             Self::Socket(socket, _) => socket.as_fd(),
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// The second time it was taken for a kernel that refuses to wake anybody, and the tie to the other process was cut.
+    #[test]
+    fn a_light_that_is_gone_may_be_raised_again_and_again() {
+        let (light, peer) = Light::remote().unwrap();
+        let switch = Switch::stranger(peer).unwrap();
+        assert!(switch.raise());
+        drop(light);
+        assert!((0..3).all(|_| switch.raise()));
     }
 }
