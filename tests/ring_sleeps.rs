@@ -274,6 +274,11 @@ fn ask(mut stream: Stream, enough: u64, progress: &AtomicU64) -> [u64; 2] {
     counts(&mut stream)
 }
 
+/// Polls until something is there.
+fn wait_for(end: &impl AsFd) {
+    poll(&mut [PollFd::new(end.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+}
+
 /// Asks, and polls for the answer. What counts as a sleep is a `poll` that something had to end.
 fn ask_and_poll(stream: Stream, enough: u64, progress: &AtomicU64) -> [u64; 2] {
     let (reader, mut writer) = stream.split();
@@ -293,8 +298,7 @@ fn ask_and_poll(stream: Stream, enough: u64, progress: &AtomicU64) -> [u64; 2] {
                 Ok(n) => done += n,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     sleeps += 1;
-                    poll(&mut [PollFd::new(reader.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)
-                        .unwrap();
+                    wait_for(&reader);
                 }
                 Err(error) => panic!("{error}"),
             }
@@ -311,7 +315,7 @@ fn receive_polled(stream: Stream, enough: u64, progress: &AtomicU64) -> [u64; 2]
     let mut reader = reader.pollable().unwrap();
     let (mut pos, mut buf) = (0, [0; CAPACITY]);
     for _ in 0..enough {
-        poll(&mut [PollFd::new(reader.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+        wait_for(&reader);
         let n = reader.peek().unwrap().copy_to(0, &mut buf);
         reader.consume(n);
         expect(&mut pos, &buf[..n]);

@@ -2,6 +2,7 @@
 //! over: every byte is compared, and nothing grows.
 //!
 //! `RINGPIPE_SCALE` multiplies the twenty gigabytes of a CI run, and `RINGPIPE_SOAK_SECONDS` ends it earlier.
+//! `RINGPIPE_SEED` is the number of a round, of which all rounds are copies then.
 
 #[path = "soak/calls.rs"]
 mod calls;

@@ -1,6 +1,6 @@
 //! Gob streams against recorded ones and against themselves.
 
-use std::{io::ErrorKind, io::Write, net::Shutdown, thread};
+use std::{fmt::Debug, io::ErrorKind, io::Write, net::Shutdown, thread};
 
 use ringpipe::rpc::{
     Codec, Connection, Server,
@@ -19,6 +19,22 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 
 pub(crate) fn decode<T: DeserializeOwned>(stream: &[u8]) -> Result<T, String> {
     Decoder::new(stream).decode().map(Option::unwrap).map_err(|error| error.to_string())
+}
+
+/// One stream of these values gives them back in their order.
+pub(crate) fn read_back_in_turn<T>(sent: impl IntoIterator<Item = T>)
+where
+    T: Debug + DeserializeOwned + PartialEq + Serialize,
+{
+    let (mut stream, sent) = (Vec::new(), Vec::from_iter(sent));
+    let mut encoder = Encoder::new(&mut stream);
+    for value in &sent {
+        encoder.encode(value).unwrap();
+    }
+    let mut decoder = Decoder::new(&stream[..]);
+    for value in sent {
+        assert_eq!(decoder.decode::<T>().unwrap(), Some(value));
+    }
 }
 
 const DATA: &str = "25 ff 81 03 01 01 04 44 61 74 61 01 ff 82 00 01 02 01 04 4e 61 6d 65 01 0c 00 \
@@ -62,16 +78,7 @@ fn every_kind_of_value_reads_back() {
 
 #[test]
 fn a_struct_seen_empty_first_and_filled_later_reads_back_each_time() {
-    let mut stream = Vec::new();
-    let mut encoder = Encoder::new(&mut stream);
-    let sent = [Everything::default(), everything(), Everything::default()];
-    for value in &sent {
-        encoder.encode(value).unwrap();
-    }
-    let mut decoder = Decoder::new(&stream[..]);
-    for value in sent {
-        assert_eq!(decoder.decode::<Everything>().unwrap(), Some(value));
-    }
+    read_back_in_turn([Everything::default(), everything(), Everything::default()]);
 }
 
 #[test]

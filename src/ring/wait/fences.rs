@@ -64,24 +64,23 @@ impl Fences {
     /// kernel has refused meanwhile: the look proves nothing then, and the sleep must be short.
     #[must_use]
     pub(crate) fn before_second_look(self) -> bool {
-        match self {
-            Self::Both => {
-                full_fence();
-                true
-            }
-            Self::Sleeper => membarrier::barrier(),
-        }
+        self.own_or(membarrier::barrier)
     }
 
     /// The same where only a publisher of this process is to be seen.
     #[must_use]
     pub(crate) fn before_second_look_here(self) -> bool {
+        self.own_or(membarrier::barrier_here)
+    }
+
+    /// The own fence of a sleeper, or what fences for the publisher too.
+    fn own_or(self, barrier: impl FnOnce() -> bool) -> bool {
         match self {
             Self::Both => {
                 full_fence();
                 true
             }
-            Self::Sleeper => membarrier::barrier_here(),
+            Self::Sleeper => barrier(),
         }
     }
 }
