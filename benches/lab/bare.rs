@@ -166,10 +166,10 @@ impl Receive for Relay {
     }
 }
 
-/// A ring of bytes with cached positions and tight looking, and nothing else. Messages have one size, which divides the
-/// capacity.
+/// A ring of bytes with cached positions and tight looking, and nothing else: `PAUSES` between two looks of the reader. Messages
+/// have one size, which divides the capacity.
 #[derive(Debug)]
-pub(crate) struct Bare {
+pub(crate) struct Bare<const PAUSES: u32> {
     memory: Arc<Memory>,
     capacity: usize,
     pos: u64,
@@ -179,7 +179,7 @@ pub(crate) struct Bare {
 const WRITE_POS: usize = 0;
 const READ_POS: usize = APART;
 
-impl Bare {
+impl<const PAUSES: u32> Bare<PAUSES> {
     pub(crate) fn pair(capacity: usize) -> (Self, Self) {
         let memory = Memory::new(DATA + capacity);
         let side = |memory| Self { memory, capacity, pos: 0, cached: 0 };
@@ -191,7 +191,7 @@ impl Bare {
     }
 }
 
-impl Transmit for Bare {
+impl<const PAUSES: u32> Transmit for Bare<PAUSES> {
     #[inline]
     fn send(&mut self, message: &[u8]) {
         let n = message.len() as u64;
@@ -207,14 +207,14 @@ impl Transmit for Bare {
     }
 }
 
-impl Receive for Bare {
+impl<const PAUSES: u32> Receive for Bare<PAUSES> {
     #[inline]
     fn recv(&mut self, message: &mut [u8]) {
         let n = message.len() as u64;
         while self.cached < self.pos + n {
             self.cached = self.memory.u64(WRITE_POS).load(Ordering::Acquire);
             if self.cached < self.pos + n {
-                spin_loop();
+                (0..PAUSES).for_each(|_| spin_loop());
             }
         }
         self.memory.get(self.offset(), message);

@@ -150,7 +150,7 @@ impl Waiting {
         let mut modest = want.at_best == want.at_least;
         // The models' `membarrier` reaches everybody.
         let sure = end.fences() == Fences::Both || cfg!(loom);
-        let mut settled = sure;
+        let mut settled = sure || self.sleeper.is_heard(began);
         loop {
             let limit = end.limit(start);
             let slice = end.look_for_death().then_some(SLICE).into_iter();
@@ -173,7 +173,7 @@ impl Waiting {
             match woke {
                 Woke::LookAgain => {
                     self.stats.wakes_received += 1;
-                    settled = sure;
+                    settled = sure || self.sleeper.is_heard(began);
                 }
                 Woke::DeadlinePassed if until == limit => return Waited::TimeIsUp,
                 Woke::DeadlinePassed => settled |= slice >= Some(SETTLE),

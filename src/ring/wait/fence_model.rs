@@ -40,6 +40,8 @@ enum Patience {
     SleepsInTwoParts,
     /// What the first part was for is forgotten before the second.
     TakesItBackBetween,
+    /// Whoever asks is taken to have done so for long.
+    IsHeardAtOnce,
     SleepsForGood,
 }
 
@@ -82,10 +84,11 @@ struct Sleeper {
     number: u8,
     listened: u8,
     seen: u8,
-    asking: bool,
-    /// The publisher's stores that were on their way when this sleep began, and whether all of them have come in its first
-    /// part.
+    /// While it asks: the publisher's stores that are on their way since before it did.
+    asking: Option<u8>,
+    /// The publisher's stores that are on their way since before this sleep.
     on_their_way: u8,
+    /// This sleep may last for ever.
     settled: bool,
 }
 
@@ -103,7 +106,9 @@ impl Machine {
         let (at, value) = self.buffers[cpu].remove(0);
         self.memory[at] = value;
         if cpu == 0 {
-            self.sleeper.on_their_way = self.sleeper.on_their_way.saturating_sub(1);
+            let own = &mut self.sleeper;
+            own.on_their_way = own.on_their_way.saturating_sub(1);
+            own.asking = own.asking.map(|on_their_way| on_their_way.saturating_sub(1));
         }
     }
 
@@ -169,8 +174,9 @@ impl Machine {
         match own.step {
             0 if own.consumed == ITEMS => return false,
             0 => {
-                if own.asking && !asks {
-                    own.asking = rule == Rule::Asking(Fault::SleeperStaysAsking);
+                if own.asking.is_some() && !asks {
+                    own.asking =
+                        own.asking.filter(|_| rule == Rule::Asking(Fault::SleeperStaysAsking));
                     self.store(1, Word::Parked, 0);
                 }
                 own.seen = self.load(1, Word::Pos);
@@ -179,7 +185,10 @@ impl Machine {
                     next = 0;
                 }
             }
-            1 => own.listened = self.doorbell,
+            1 => {
+                own.listened = self.doorbell;
+                own.settled |= own.asking == Some(0);
+            }
             2 => {
                 own.number += 1;
                 self.store(1, Word::Want, own.consumed + 1);
@@ -187,7 +196,9 @@ impl Machine {
             }
             3 => match rule {
                 Rule::As(Fences::Both) | Rule::SleeperOnly => self.drain(1),
-                Rule::Asking(fault) if own.asking || fault == Fault::SleeperNeverWasHeard => {
+                Rule::Asking(fault)
+                    if own.asking.is_some() || fault == Fault::SleeperNeverWasHeard =>
+                {
                     self.drain(1);
                 }
                 Rule::Unheard(_) => self.drain(1),
@@ -216,14 +227,16 @@ impl Machine {
                 }
                 // The first part is over.
                 own.settled = true;
-                own.asking = rule == Rule::Unheard(Patience::SleepsInTwoParts);
-                self.store(1, Word::Parked, if own.asking { ASKING } else { 0 });
+                self.wake(&mut own, rule, rule != Rule::Unheard(Patience::TakesItBackBetween));
                 next = 1;
             }
             6 | 7 => {
-                own.asking = matches!(rule, Rule::Asking(_) | Rule::Unheard(_)) && asks;
                 own.settled = false;
-                self.store(1, Word::Parked, if own.asking { ASKING } else { 0 });
+                self.wake(
+                    &mut own,
+                    rule,
+                    asks && matches!(rule, Rule::Asking(_) | Rule::Unheard(_)),
+                );
                 next = 0;
             }
             _ => unreachable!("eight steps"),
@@ -231,6 +244,14 @@ impl Machine {
         own.step = next;
         self.sleeper = own;
         true
+    }
+
+    /// The sleeper is awake, and goes on or begins asking if it `asks`.
+    fn wake(&mut self, own: &mut Sleeper, rule: Rule, asks: bool) {
+        let at_once = rule == Rule::Unheard(Patience::IsHeardAtOnce);
+        let under_way = if at_once { 0 } else { self.buffers[0].len() as u8 };
+        own.asking = asks.then(|| own.asking.unwrap_or(under_way));
+        self.store(1, Word::Parked, if asks { ASKING } else { 0 });
     }
 }
 
@@ -305,7 +326,8 @@ fn a_membarrier_that_does_not_reach_the_publisher_loses_none_of_a_sleep_in_two_p
     let (states, lost) = explore(Rule::Unheard(Patience::SleepsInTwoParts));
     println!("unheard: {states} states");
     assert!(states > 1000 && !lost, "{states} states, lost: {lost}");
-    for patience in [Patience::TakesItBackBetween, Patience::SleepsForGood] {
+    for patience in [Patience::TakesItBackBetween, Patience::IsHeardAtOnce, Patience::SleepsForGood]
+    {
         assert!(explore(Rule::Unheard(patience)).1);
     }
 }

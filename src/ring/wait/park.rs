@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Fences;
+use super::{Fences, SETTLE};
 use crate::{
     ring::{
         core::layout::{ARMED, ASKING, PARKED, Side, Sleep},
@@ -28,8 +28,9 @@ pub(crate) struct Sleeper {
     number: u64,
     /// The position that the last sleep waited for.
     wanted: u64,
-    /// Since a `membarrier` this side's `parked` has never been 0, so the peer passes a full fence with each publication.
-    asking: bool,
+    /// Since when this side's `parked` has not been 0, if a `membarrier` was part of that: the peer passes a full fence with
+    /// each publication.
+    asking: Option<Moment>,
 }
 
 impl Sleeper {
@@ -74,7 +75,7 @@ impl Sleeper {
         let often = woke == Woke::DeadlinePassed || want.wrapping_sub(self.wanted) <= OFTEN;
         self.wanted = want;
         if often && fenced && fences == Fences::Sleeper {
-            self.asking = true;
+            self.asking.get_or_insert_with(Moment::now);
             own.sleep.parked.store(ASKING, Ordering::Relaxed);
         } else {
             self.stop_asking(&own.sleep);
@@ -84,7 +85,7 @@ impl Sleeper {
 
     /// As [`Fences::before_second_look`], which a peer makes unnecessary that passes the fences itself.
     fn before_second_look(&self, fences: Fences) -> bool {
-        if self.asking || cfg!(mutant = "asking_unheard") {
+        if self.asking.is_some() || cfg!(mutant = "asking_unheard") {
             full_fence();
             true
         } else {
@@ -92,25 +93,31 @@ impl Sleeper {
         }
     }
 
+    /// Whether at `now` every publication that the peer made without a fence of its own is in memory, because it has
+    /// been asked for fences for so long. A sleep needs no first part then.
+    pub(crate) fn is_heard(&self, now: Moment) -> bool {
+        self.asking.is_some_and(|since| now.since(since) >= SETTLE)
+    }
+
     /// Has the peer leave out the fences that it was asked for, if so much came without a sleep that they cost it more than
     /// they save. `wanted` is the position of the peer that this side waits for now.
     #[inline(always)]
     pub(crate) fn take_it_back(&mut self, own: &Side, wanted: u64) {
-        if self.asking && wanted.wrapping_sub(self.wanted) > OFTEN {
+        if self.asking.is_some() && wanted.wrapping_sub(self.wanted) > OFTEN {
             self.stop_asking(&own.sleep);
         }
     }
 
     /// This side is awake, and the next sleep fences for both.
     pub(crate) fn stop_asking(&mut self, own: &Sleep) {
-        self.asking = cfg!(mutant = "asking_forever") && self.asking;
+        self.asking = self.asking.filter(|_| cfg!(mutant = "asking_forever"));
         own.parked.store(0, Ordering::Relaxed);
     }
 
     /// Asks to be rung by descriptor, and for no fences any more: this lasts over calls, and one that
     /// [took the asking back](Self::take_it_back) would put it out.
     pub(crate) fn arm(&mut self, own: &Sleep, want: u64) {
-        self.asking = false;
+        self.asking = None;
         self.announce(own, want, ARMED);
     }
 
