@@ -350,6 +350,11 @@ impl Batch {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use nix::{
+        sched::{CpuSet, sched_setaffinity},
+        unistd::Pid,
+    };
+
     use super::*;
 
     /// How often a batch that is tried at once looks, where `step` bytes come for each pause since the last look.
@@ -374,6 +379,59 @@ mod tests {
                 (2..20).contains(&looks),
                 "{looks} looks while {step} bytes came for each pause"
             );
+        }
+    }
+
+    #[test]
+    fn only_a_wait_that_was_longer_than_looking_is_worth_shortens_the_next_looks() {
+        let mut patience = Patience::new(Wait::Adaptive);
+        patience.slept(WORTH);
+        assert_eq!(patience.budget, WORTH);
+        patience.slept(WORTH + Duration::from_nanos(1));
+        assert_eq!(patience.budget, WORTH / 2);
+        patience.found_it_worth();
+        assert_eq!(patience.budget, WORTH);
+    }
+
+    /// Runs `work` on a thread that may use one CPU.
+    fn on_one_cpu<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+        let pinned = || {
+            let mut here = CpuSet::new();
+            here.set(cpu::current() as usize - 1).expect("a CPU");
+            sched_setaffinity(Pid::from_raw(0), &here).expect("to be pinned");
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(pinned).join().expect("no panic"))
+    }
+
+    /// Looks on the peer's own CPU can find nothing.
+    #[test]
+    fn who_shares_a_cpu_with_its_peer_sleeps_without_a_look() {
+        let looked = on_one_cpu(|| {
+            let (own, peer) = (Side::default(), Side::default());
+            peer.sleep.cpu.store(cpu::current(), Ordering::Relaxed);
+            let mut looks = 0;
+            let looked = Patience::new(Wait::Adaptive).look(&own, &peer, || {
+                looks += 1;
+                false
+            });
+            (looked, looks)
+        });
+        assert_eq!(looked, (Looked::InVain, 0));
+    }
+
+    #[test]
+    fn two_on_one_cpu_try_to_part_now_and_then_unless_they_may_use_no_other() {
+        let tries = || {
+            let mut together = Together::default();
+            (1..=1000).filter(|_| together.part()).collect::<Vec<u32>>()
+        };
+        assert!(on_one_cpu(tries).is_empty());
+        if cpu::usable() > 1 {
+            let second = FIRST_TRY + TRY + 4 * FIRST_TRY;
+            let all: Vec<u32> =
+                (FIRST_TRY..=FIRST_TRY + TRY).chain(second..=second + TRY).collect();
+            assert_eq!(tries(), all);
         }
     }
 
